@@ -42,6 +42,11 @@ class TrainConfig:
     lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Learning rate = learning_rate * lr_decay ** (epoch / lr_decay_every)."""
     lr_decay_every: Positive = 1
+    matmul_precision: Literal["highest", "high", "medium"] = "highest"
+    """Of float32 matrix products: highest is float32; high takes TF32 and medium bfloat16 inputs where the
+    device has them, accumulated in float32 (torch.set_float32_matmul_precision)."""
+    compile: bool = False
+    """Compile the loss with torch.compile (on CUDA with graph capture)."""
 
 
 @dataclass(frozen=True)
