@@ -1,6 +1,6 @@
 """A 24-cell sweep killed with SIGKILL at random moments and restarted, against an undisturbed one.
 
-    python -m tests.programs.kill_and_restart [--kills 10] [--launch serial|local] [--seed 0]
+    python -m tests.programs.kill_and_restart [--kills 10] [--launch serial|local] [--mid-cell] [--seed 0]
 
 Prints what is left at the end; exit code 1 if a cell was lost or done twice, if a figure differs
 (timings apart), or if a run, lock or file is orphaned. Needs a few minutes.
@@ -30,6 +30,12 @@ JOIN runs AS run ON run.run_uuid = metric.run_uuid AND run.status = 'FINISHED'
 JOIN tags AS cell ON cell.run_uuid = run.run_uuid AND cell.key = 'lethe.cell_key'
 """
 
+RUNNING_CELLS = """
+SELECT run.run_uuid FROM runs AS run
+JOIN tags AS kind ON kind.run_uuid = run.run_uuid AND kind.key = 'lethe.kind' AND kind.value = 'cell'
+WHERE run.status = 'RUNNING'
+"""
+
 
 def table(folder: Path) -> dict[tuple[object, object], object]:
     """Every metric but the timings by cell and name."""
@@ -43,23 +49,36 @@ def timed(name: str) -> bool:
 
 
 def killed_sweep(
-    folder: Path, sweep: tuple[str, ...], kills: int, span: float, share: float, rng: random.Random
+    folder: Path, sweep: tuple[str, ...], kills: int, latest: float, mid_cell: bool, rng: random.Random
 ) -> None:
-    """Start the sweep ``kills`` times and kill each start at a random moment.
+    """Start the sweep ``kills`` times and kill each start at a random moment before ``latest`` seconds.
 
-    ``span`` is what the whole sweep takes; the first seconds of a start are only imports, and workers
-    take some more, so give ``share`` more with a parallel launcher.
+    The first seconds of a start are only imports. With ``mid_cell`` the kill waits, after that moment,
+    until some cell is running: starts of workers are long beside cells, and most kills would miss them.
     """
     for number in range(kills):
         process = start(folder, *sweep)
-        pause = rng.uniform(4.0, 4.0 + share * span)
+        pause = rng.uniform(4.0, latest)
         try:
             process.wait(timeout=pause)
         except subprocess.TimeoutExpired:
+            if mid_cell:
+                await_running_cell(folder, process)
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        done = sum(status == "FINISHED" for _, status in statuses(folder))
-        print(f"kill {number + 1} after {pause:.1f} s: {done} cells finished so far", flush=True)
+        found = Counter(status for _, status in statuses(folder))
+        print(
+            f"kill {number + 1} after {pause:.1f} s: {found['RUNNING']} cells cut short, "
+            f"{found['FINISHED']} finished so far",
+            flush=True,
+        )
+
+
+def await_running_cell(folder: Path, sweep: subprocess.Popen[str]) -> None:
+    """Return once a cell of a living ``sweep`` is running, or when the sweep has ended."""
+    left_behind = set(query(folder, RUNNING_CELLS))
+    while sweep.poll() is None and set(query(folder, RUNNING_CELLS)) <= left_behind:
+        time.sleep(0.05)
 
 
 def verdict(folder: Path, calm: Path) -> list[str]:
@@ -94,6 +113,7 @@ def main() -> int:
     parser.add_argument("--launch", default="serial")
     parser.add_argument("--jobs", type=int, default=4)
     parser.add_argument("--share", type=float, default=0.25, help="of the whole time, before the latest kill")
+    parser.add_argument("--mid-cell", action="store_true", help="kill only while some cell is running")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     sweep = (*SWEEP, f"launch={options.launch}")
@@ -105,7 +125,8 @@ def main() -> int:
         done = bench(calm, *sweep)
         span = time.monotonic() - began
         print(f"undisturbed: exit code {done.returncode} in {span:.1f} s", flush=True)
-        killed_sweep(folder, sweep, options.kills, span, options.share, random.Random(options.seed))
+        latest = 4.0 + options.share * span
+        killed_sweep(folder, sweep, options.kills, latest, options.mid_cell, random.Random(options.seed))
         last = bench(folder, *sweep)
         print(f"last start: exit code {last.returncode}")
         wrong = verdict(folder, calm) + ([last.stdout[-2000:]] if last.returncode else [])
