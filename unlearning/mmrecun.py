@@ -25,11 +25,13 @@ from unlearning.options import ReverseRepairOptions
 from unlearning.reverse_repair import (
     Group,
     Repair,
+    ReverseOptimiser,
     ReversePhase,
     base_objective,
     check_options,
     make_repair,
     reduced,
+    reverse_rate,
     reverses,
 )
 
@@ -72,25 +74,25 @@ class MMRecUn(UnlearningMethod):
         options = self.options
         repair = make_repair(model, problem, options)
         forget = problem.forget_sampler() if reverses(options, problem) else None
+        rate = reverse_rate(model, options, self._optimiser, problem)
         for _ in range(options.epochs):
             losses = {}
             if forget is not None:
-                losses["loss/reverse"] = self._reverse(model, forget, problem, recorder)
+                losses["loss/reverse"] = self._reverse(model, forget, rate, problem, recorder)
             if options.alpha < 1:
                 losses["loss/repair"] = repair.epoch(recorder)
             recorder.epoch(model, losses)
 
+    @property
+    def _optimiser(self) -> ReverseOptimiser:
+        return "sgd" if self.options.optimiser == "sgd" else "adam_lr"
+
     def _reverse(
-        self, model: Recommender, forget: TripleSampler, problem: Problem, recorder: Recorder
+        self, model: Recommender, forget: TripleSampler, rate: float, problem: Problem, recorder: Recorder
     ) -> float:
         options = self.options
         model.train()
-        phase = ReversePhase(
-            [Group(trainable(model))],
-            "sgd" if options.optimiser == "sgd" else "adam_lr",
-            options.reverse_lr or problem.learning_rate,
-            options.alpha,
-        )
+        phase = ReversePhase([Group(trainable(model))], self._optimiser, rate, options.alpha)
         return phase.run(
             lambda batch: reduced(base_objective(model, options, batch), options, batch),
             forget.epoch(problem.batch_size),

@@ -54,10 +54,15 @@ class ReverseRepairOptions(MethodOptions):
     """Over the batch in the reverse phase. With ``sum`` the step per forgotten pair does not depend
     on the size of the batch or of the forget set. Published: unknown; ours."""
 
-    reverse_lr: Annotated[float, Field(gt=0)] | None = 2.5
+    reverse_lr: Annotated[float, Field(gt=0)] | None = 10.0
     """Learning rate of the reverse phase before the factor alpha; null means the backbone's (the
-    papers name one rate, .001, for all). 2.5 x alpha .2 = .5 is ours, for plain gradient steps on
-    the summed loss; with an Adam reading use null."""
+    papers name one rate, .001, for all). The default is ours, for plain gradient steps on the summed
+    loss in ``score`` units; with an Adam reading use null."""
+
+    reverse_unit: Literal["score", "raw"] = "score"
+    """Of ``reverse_lr`` with plain gradient steps. ``score``: 1 is the step that, at full push, lowers
+    the scores of a batch of forgotten pairs by 1 on average (first order, measured once at the start),
+    so that one value serves backbones of any scale. ``raw``: as it stands. Ours."""
 
     repair_lr: Annotated[float, Field(gt=0)] | None = None
     """Learning rate of the repair phase before the factor 1 - alpha; null means the backbone's."""

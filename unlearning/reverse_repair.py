@@ -12,19 +12,21 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datasets.errors import InputError
 from datasets.sampling import Batch
 from models.base import Recommender
-from models.losses import bpr_per_pair, pair_scores
+from models.losses import bpr_per_pair, pair_scores, triple_rows
 from models.optimiser import adam
 from unlearning.base import Problem, Recorder, trainable
-from unlearning.gradients import Objective
+from unlearning.gradients import Objective, untouched
 from unlearning.options import ReverseRepairOptions
 
 ReverseOptimiser = Literal["sgd", "adam_lr", "adam_grad"]
+
+SMALLEST_RESPONSE = 1e-12
+"""Guard of a division: scores that no parameter moves."""
 
 
 class Group(NamedTuple):
@@ -67,16 +69,42 @@ def base_objective(model: Recommender, options: ReverseRepairOptions, batch: Bat
 
 def swapped_bpr(model: Recommender, batch: Batch, margin: float) -> Tensor:
     """Mean of -log sigma(s_neg - s_pos - margin), the bounded reverse BPR."""
-    users_final, items_final = model.embeddings()
-    users = F.embedding(batch.users, users_final)
-    positives = pair_scores(users, F.embedding(batch.positives, items_final))
-    negatives = pair_scores(users, F.embedding(batch.negatives, items_final))
-    return bpr_per_pair(negatives, positives, margin).mean()
+    users, positives, negatives = triple_rows(*model.embeddings(), batch)
+    return bpr_per_pair(pair_scores(users, negatives), pair_scores(users, positives), margin).mean()
 
 
 def reduced(mean: Tensor, options: ReverseRepairOptions, batch: Batch) -> Tensor:
     """A batch mean, or the sum over the batch, as ``options.reduction`` says."""
     return mean * batch.users.numel() if options.reduction == "sum" else mean
+
+
+def reverse_rate(
+    model: Recommender, options: ReverseRepairOptions, optimiser: ReverseOptimiser, problem: Problem
+) -> float:
+    """eta of the reverse phase, before alpha and gamma. Adam knows no unit: its steps have eta's size."""
+    if options.reverse_lr is None:
+        return problem.learning_rate
+    if optimiser != "sgd" or options.reverse_unit == "raw" or not reverses(options, problem):
+        return options.reverse_lr
+    model.train()
+    with untouched(model, problem.generator):
+        batch = next(iter(problem.forget_sampler().epoch(problem.batch_size)))
+        return options.reverse_lr / max(score_response(model, batch), SMALLEST_RESPONSE)
+
+
+def score_response(model: Recommender, batch: Batch) -> float:
+    """How far, on average, a plain step of 1 with full push lowers the scores of the batch's positives.
+
+    |grad S|^2 / B, with S the sum over the batch [B] of positive minus negative score: to first order,
+    a step of -eta grad S lowers S by eta |grad S|^2. It depends on the size of the embeddings and on how
+    the backbone propagates them, by orders of magnitude.
+    """
+    parameters = trainable(model)
+    users, positives, negatives = triple_rows(*model.embeddings(), batch)
+    total = (pair_scores(users, positives) - pair_scores(users, negatives)).sum()
+    gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+    squares = torch.stack([g.square().sum() for g in gradients if g is not None])
+    return float(squares.sum()) / batch.users.numel()
 
 
 class ReversePhase:

@@ -37,6 +37,7 @@ from unlearning.reverse_repair import (
     check_options,
     make_repair,
     reduced,
+    reverse_rate,
     reverses,
 )
 
@@ -48,7 +49,7 @@ class TRUOptions(ReverseRepairOptions):
     The paper publishes grids (p, M, scaling) and no chosen value; every default below is ours.
     """
 
-    reverse_lr: Annotated[float, Field(gt=0)] | None = 10.0
+    reverse_lr: Annotated[float, Field(gt=0)] | None = 40.0
     """As for MMRecUn; higher, because the scaling of Eq. 4 takes it back by gamma (.1 to .3 here)."""
 
     optimiser: Literal["sgd", "adam_lr", "adam_grad"] = "sgd"
@@ -124,6 +125,7 @@ class TRU(UnlearningMethod):
         options, model = self.options, original
         repair = make_repair(model, problem, options)
         forget = problem.forget_sampler() if reverses(options, problem) else None
+        rate = reverse_rate(model, options, options.optimiser, problem)
         gated_parameters = 0
         for _ in range(options.epochs):
             model.train()
@@ -132,7 +134,7 @@ class TRU(UnlearningMethod):
                 plan = self._plan(model, forget, repair.sampler, problem, recorder)  # lines 2-4
                 fusion = fusion_weights(model, plan.selected) if self._gated else []
                 gated_parameters = max(gated_parameters, sum(weight.numel() for weight in fusion))
-                loss = self._reverse(model, plan, fusion, forget, problem, recorder)  # lines 5-7
+                loss = self._reverse(model, plan, fusion, forget, rate, problem, recorder)  # lines 5-7
                 values = {**plan.values, "loss/reverse": loss, "gate_l1": float(l1(fusion).detach())}
             if options.alpha < 1:
                 values["loss/repair"] = repair.epoch(recorder)  # lines 8-9
@@ -145,6 +147,7 @@ class TRU(UnlearningMethod):
         plan: Plan,
         fusion: list[nn.Parameter],
         forget: TripleSampler,
+        rate: float,
         problem: Problem,
         recorder: Recorder,
     ) -> float:
@@ -159,7 +162,7 @@ class TRU(UnlearningMethod):
         phase = ReversePhase(
             [Group(module.parameters, plan.gamma[module.branch]) for module in plan.selected],
             options.optimiser,
-            options.reverse_lr or problem.learning_rate,
+            rate,
             options.alpha,
         )
         return phase.run(gated_objective, forget.epoch(problem.batch_size), recorder)

@@ -10,8 +10,16 @@ from datasets.sampling import Batch
 from models.base import Recommender
 from tests.unlearning.cells import Tape, changed, private_copy, problem, run, same, trained, weights
 from tests.unlearning.content_only import ContentOnly
+from unlearning.base import trainable
 from unlearning.options import ReverseRepairOptions
-from unlearning.reverse_repair import Group, ReversePhase, base_objective, reduced
+from unlearning.reverse_repair import (
+    Group,
+    ReversePhase,
+    base_objective,
+    reduced,
+    reverse_rate,
+    score_response,
+)
 
 BATCH = Batch(torch.tensor([0, 1, 2]), torch.tensor([0, 1, 2]), torch.tensor([5, 6, 7]))
 
@@ -51,6 +59,30 @@ def test_margin_shifts_the_point_where_the_push_halves() -> None:
     model = private_copy(trained("lightgcn"), problem())
     loss = base_objective(model, ReverseRepairOptions(margin=1.5), BATCH)
     assert torch.allclose(loss, torch.nn.functional.softplus(margins(model) + 1.5).mean())
+
+
+@pytest.mark.parametrize("backbone", ["lightgcn", "mgcn", "bm3"])
+def test_a_step_of_one_over_the_response_lowers_the_scores_by_one(backbone: str) -> None:
+    model = private_copy(trained(backbone), problem())
+    response, before, small = score_response(model, BATCH), margins(model).mean(), 1e-2
+    gradients = torch.autograd.grad(margins(model).sum(), trainable(model), allow_unused=True)
+    with torch.no_grad():
+        for parameter, gradient in zip(trainable(model), gradients, strict=True):
+            if gradient is not None:
+                parameter -= small / response * gradient
+    assert float(before - margins(model).mean()) == pytest.approx(small, rel=0.05)
+
+
+def test_the_unit_of_the_reverse_rate() -> None:
+    task, model = problem(), private_copy(trained("lightgcn"), problem())
+    state = task.generator.get_state()
+    raw = ReverseRepairOptions(reverse_lr=3.0, reverse_unit="raw")
+    assert reverse_rate(model, raw, "sgd", task) == 3.0
+    one, two = (reverse_rate(model, ReverseRepairOptions(reverse_lr=lr), "sgd", task) for lr in (1.0, 2.0))
+    assert two == 2 * one
+    assert reverse_rate(model, ReverseRepairOptions(reverse_lr=3.0), "adam_lr", task) == 3.0
+    assert reverse_rate(model, ReverseRepairOptions(reverse_lr=None), "sgd", task) == task.learning_rate
+    assert torch.equal(task.generator.get_state(), state), "measuring must not move the sampling stream"
 
 
 def test_swap_fades_where_ascent_keeps_pushing() -> None:
