@@ -24,6 +24,9 @@ from tests.bench.cells import bench, leftovers, query, start, statuses
 SWEEP = ("-m", "method=original,retrain,graph_only,reset,finetune,tru", "seed=0,1", "regime=user,interaction")
 SWEEP_CELLS = 24
 
+STARTING = 4.0
+"""Seconds that a start takes at least before it does anything."""
+
 METRICS = """
 SELECT cell.value, metric.key, metric.value FROM latest_metrics AS metric
 JOIN runs AS run ON run.run_uuid = metric.run_uuid AND run.status = 'FINISHED'
@@ -51,14 +54,16 @@ def timed(name: str) -> bool:
 def killed_sweep(
     folder: Path, sweep: tuple[str, ...], kills: int, latest: float, mid_cell: bool, rng: random.Random
 ) -> None:
-    """Start the sweep ``kills`` times and kill each start at a random moment before ``latest`` seconds.
+    """Start the sweep ``kills`` times and kill each start at a random moment in its first ``latest`` seconds.
 
-    The first seconds of a start are only imports. With ``mid_cell`` the kill waits, after that moment,
-    until some cell is running: starts of workers are long beside cells, and most kills would miss them.
+    The first seconds of a start are only imports, and those of workers are long beside cells. With
+    ``mid_cell`` the time counts from the first running cell, and the kill waits until one is running.
     """
     for number in range(kills):
         process = start(folder, *sweep)
-        pause = rng.uniform(4.0, latest)
+        if mid_cell:
+            await_running_cell(folder, process)
+        pause = rng.uniform(0.0 if mid_cell else STARTING, STARTING + latest)
         try:
             process.wait(timeout=pause)
         except subprocess.TimeoutExpired:
@@ -75,9 +80,9 @@ def killed_sweep(
 
 
 def await_running_cell(folder: Path, sweep: subprocess.Popen[str]) -> None:
-    """Return once a cell of a living ``sweep`` is running, or when the sweep has ended."""
-    left_behind = set(query(folder, RUNNING_CELLS))
-    while sweep.poll() is None and set(query(folder, RUNNING_CELLS)) <= left_behind:
+    """Return once a cell is running that was not running yet, or when the sweep has ended."""
+    before = set(query(folder, RUNNING_CELLS))
+    while sweep.poll() is None and set(query(folder, RUNNING_CELLS)) <= before:
         time.sleep(0.05)
 
 
@@ -125,7 +130,7 @@ def main() -> int:
         done = bench(calm, *sweep)
         span = time.monotonic() - began
         print(f"undisturbed: exit code {done.returncode} in {span:.1f} s", flush=True)
-        latest = 4.0 + options.share * span
+        latest = options.share * span
         killed_sweep(folder, sweep, options.kills, latest, options.mid_cell, random.Random(options.seed))
         last = bench(folder, *sweep)
         print(f"last start: exit code {last.returncode}")
