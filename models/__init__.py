@@ -7,10 +7,14 @@ packages add theirs through the entry-point group ``lethe.backbones``.
 BACKBONES: dict[str, str] = {
     "bm3": "models.bm3:BM3",
     "bpr": "models.bpr:BPR",
+    "dualgnn": "models.dualgnn:DualGNN",
     "freedom": "models.freedom:FREEDOM",
     "lattice": "models.lattice:LATTICE",
+    "lgmrec": "models.lgmrec:LGMRec",
     "lightgcn": "models.lightgcn:LightGCN",
     "mgcn": "models.mgcn:MGCN",
     "mig_gt": "models.mig_gt:MIGGT",
+    "mmgcn": "models.mmgcn:MMGCN",
+    "slmrec": "models.slmrec:SLMRec",
     "vbpr": "models.vbpr:VBPR",
 }
