@@ -13,13 +13,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.files import checksum, new_folder, read_json, write_json
+from bench.files import checksum, new_folder, read_json, set_aside, write_json
 from bench.locks import held, lock_file
 
 if TYPE_CHECKING:
@@ -103,8 +102,7 @@ class ModelCache:
             )
 
     def _set_aside(self, folder: Path) -> None:
-        aside = folder.with_name(f"{folder.name}.damaged-{time.time_ns()}")
-        folder.rename(aside)
+        aside = set_aside(folder)
         log.warning(
             "the cached model %s is damaged: set aside as %s and trained again", folder.name, aside.name
         )

@@ -27,10 +27,16 @@ SECONDS_PER_DAY = 86_400
 TEMPORARY_SECONDS = 3600.0
 """A temporary file without a lock is left over when nobody touched it for so long."""
 
+CONTENT = {
+    "models": ("model", "weights.safetensors", "weights_sha256"),
+    "item_graphs": ("item graph", "graph.safetensors", "graph_sha256"),
+}
+"""Folders of the cache: what an entry is, the file that it holds, and where its record has the checksum."""
+
 
 @dataclass(frozen=True)
 class Entry:
-    """A cached model: its folder, its size in bytes and the days since it was last used."""
+    """A cached model or item graph: its folder, its size in bytes, the days since it was last used."""
 
     folder: Path
     size: int
@@ -38,8 +44,13 @@ class Entry:
     record: dict[str, Any] | None
 
     @property
+    def place(self) -> str:
+        """Which folder of the cache it is in, a key of ``CONTENT``."""
+        return self.folder.parent.name
+
+    @property
     def about(self) -> dict[str, Any]:
-        """What the model is, for people; empty where its record is damaged."""
+        """What it is, for people; empty where its record is damaged."""
         return dict((self.record or {}).get("about", {}))
 
     @property
@@ -49,8 +60,8 @@ class Entry:
 
 
 def entries(cache: Path) -> list[Entry]:
-    """Every cached model, the ones set aside as damaged among them."""
-    folders = sorted(path for path in (cache / "models").glob("[!.]*") if path.is_dir())
+    """Every cached model, then every item graph, the ones set aside as damaged among them."""
+    folders = [path for place in CONTENT for path in sorted((cache / place).glob("[!.]*")) if path.is_dir()]
     return [
         Entry(
             folder,
@@ -63,17 +74,18 @@ def entries(cache: Path) -> list[Entry]:
 
 
 def damage(entry: Entry) -> str | None:
-    """What is wrong with a cached model; None if its weights are what was written."""
-    weights = entry.folder / "weights.safetensors"
+    """What is wrong with an entry; None if its content is what was written."""
+    _, name, sha256 = CONTENT[entry.place]
+    content = entry.folder / name
     if entry.record is None:
         return "its record cannot be read"
-    if not weights.exists():
-        return "its weights are missing"
-    return None if checksum(weights) == entry.record["weights_sha256"] else "its checksum is wrong"
+    if not content.exists():
+        return f"its {content.stem} {'are' if content.stem.endswith('s') else 'is'} missing"
+    return None if checksum(content) == entry.record.get(sha256) else "its checksum is wrong"
 
 
 def remove_leftovers(cache: Path) -> list[Path]:
-    """Remove what dead processes left: half-written models, lock files, states, temporary files."""
+    """Remove what dead processes left: half-written entries, lock files, states, temporary files."""
     removed = list(_half_written(cache))
     for path in (cache / "locks").glob("*.lock"):
         with held_if_free(path) as free:
@@ -87,16 +99,17 @@ def remove_leftovers(cache: Path) -> list[Path]:
 
 
 def prune(cache: Path, days: float | None, keep: set[str] | None, dry: bool) -> list[Entry]:
-    """Remove models unused for ``days``, not in ``keep``, or set aside as damaged; those it removed.
+    """Remove entries unused for ``days``, not in ``keep``, or set aside as damaged; those it removed.
 
     Args:
-        keep: keys to keep whatever their age; None removes by age alone.
+        keep: keys of models to keep whatever their age; None removes by age alone. Item graphs are named
+            by no run: they go by age.
         dry: remove nothing, only say what would go.
     """
     removed = []
     for entry in entries(cache):
         old = days is not None and entry.days > days
-        unreferenced = keep is not None and entry.folder.name not in keep
+        unreferenced = keep is not None and entry.place == "models" and entry.folder.name not in keep
         if old or unreferenced or entry.is_set_aside:
             with held_if_free(lock_file(cache, entry.folder.name)) as free:
                 if free and not dry:
@@ -122,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.verb == "list":
         console.print(_table(found))
     if options.verb in ("list", "size"):
-        console.print(f"{len(found)} models, {_megabytes(sum(e.size for e in found))} in {options.dir}")
+        console.print(f"{_summary(found)} in {options.dir}")
         return 0
     if options.verb == "verify":
         return _verify(found, console)
@@ -132,8 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _verify(found: Sequence[Entry], console: Console) -> int:
     bad = {e.folder.name: damage(e) for e in found if not e.is_set_aside and damage(e)}
     for name, defect in bad.items():
-        console.print(f"{name}: {defect}; the next cell that needs it trains it again", soft_wrap=True)
-    console.print(f"{len(found)} models, {len(bad)} damaged")
+        console.print(f"{name}: {defect}; the next cell that needs it makes it again", soft_wrap=True)
+    console.print(f"{_summary(found)}, {len(bad)} damaged")
     return 1 if bad else 0
 
 
@@ -147,21 +160,21 @@ def _prune(options: argparse.Namespace, console: Console) -> int:
     removed = prune(options.dir, options.older_than, keep, options.dry)
     console.print(_table(removed))
     verb = "would be removed" if options.dry else "removed"
-    console.print(f"{len(removed)} models {verb}, {_megabytes(sum(e.size for e in removed))}")
+    console.print(f"{_summary(removed)} {verb}")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.cache", description="Care for the cache of models."
+        prog="python -m bench.cache", description="Care for the cache of models and item graphs."
     )
     parser.add_argument("--dir", type=Path, default=Path("cache"), help="the cache folder (cache.dir)")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("list", help="every cached model")
-    verbs.add_parser("size", help="how many models, how large")
-    verbs.add_parser("verify", help="compare every model with its checksum")
-    pruning = verbs.add_parser("prune", help="remove models and what dead processes left")
-    pruning.add_argument("--older-than", type=float, metavar="DAYS", help="models not used for so long")
+    verbs.add_parser("list", help="every cached model and item graph")
+    verbs.add_parser("size", help="how many, how large")
+    verbs.add_parser("verify", help="compare each with its checksum")
+    pruning = verbs.add_parser("prune", help="remove entries and what dead processes left")
+    pruning.add_argument("--older-than", type=float, metavar="DAYS", help="entries not used for so long")
     pruning.add_argument(
         "--unreferenced", action="store_true", help="models that no finished cell of the experiment names"
     )
@@ -177,9 +190,10 @@ def _table(found: Sequence[Entry]) -> Table:
         table.add_column(title)
     for entry in found:
         about = entry.about
-        backbone = str(about.get("backbone", {}).get("name", "?"))
-        labels = [str(about.get(key, "?")) for key in ("role", "dataset")]
-        seed = str(about.get("seed", "?"))
+        missing = "-" if about and entry.place == "item_graphs" else "?"
+        backbone = str(about.get("backbone", {}).get("name", missing))
+        labels = [str(about.get(key, missing)) for key in ("role", "dataset")]
+        seed = str(about.get("seed", missing))
         size, age = _megabytes(entry.size), f"{entry.days:.1f} days"
         table.add_row(entry.folder.name, *labels, backbone, seed, size, age)
     return table
@@ -187,12 +201,19 @@ def _table(found: Sequence[Entry]) -> Table:
 
 def _half_written(cache: Path) -> Iterator[Path]:
     """Remove folders that a process was writing when it died: the lock of their key is free."""
-    for folder in (cache / "models").glob(".*"):
+    for folder in [folder for place in CONTENT for folder in (cache / place).glob(".*")]:
         key = folder.name[1:].partition(".")[0]
         with held_if_free(lock_file(cache, key)) as free:
             if free:
                 shutil.rmtree(folder, ignore_errors=True)
                 yield folder
+
+
+def _summary(found: Sequence[Entry]) -> str:
+    """How many of each kind, and their size together; kinds that are absent go unmentioned."""
+    counts = {what: sum(e.place == place for e in found) for place, (what, _, _) in CONTENT.items()}
+    named = [f"{count} {what}s" for what, count in counts.items() if count or what == "model"]
+    return f"{', '.join(named)}, {_megabytes(sum(e.size for e in found))}"
 
 
 def _silent_seconds(path: Path) -> float:

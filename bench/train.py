@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from bench.config import TrainConfig
 from bench.devices import DeviceInfo, describe
 from bench.evaluate import ValidationProbe
+from bench.objective import Objective, compiler_errors, matmul_precision, objective_of
 from bench.progress import Progress
 from bench.seeding import generator, seed_everything
 from bench.timing import Stopwatch
@@ -30,8 +32,10 @@ class TrainingRecord:
     """What a training run cost and how it went; times in seconds, evaluation excluded.
 
     ``seconds`` runs to the stopping point, ``seconds_to_best`` to the epoch whose weights were kept.
-    ``warmup_seconds`` is one discarded step before the clock starts. ``examples`` counts gradient
-    steps x batch size. ``curve`` has one entry per evaluation.
+    ``warmup_seconds`` is one discarded step before the clock starts (with compilation, where that is asked
+    for). ``examples`` counts gradient steps x batch size. ``curve`` has one entry per evaluation.
+    ``item_graph_seconds`` is the recorded time of building item graphs that were given; all other times
+    include it.
     """
 
     seconds: float
@@ -45,6 +49,7 @@ class TrainingRecord:
     stopped_by: str
     device: DeviceInfo
     curve: list[dict[str, float]] = field(default_factory=list)
+    item_graph_seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """As plain values; ``from_json`` is the inverse."""
@@ -63,15 +68,22 @@ def train(
     seed: int,
     chunk_scores: int,
     progress: Progress,
+    item_graph_seconds: float = 0.0,
 ) -> TrainingRecord:
     """Train ``model`` on ``data`` and leave it with the weights of its best validation epoch.
 
+    Args:
+        item_graph_seconds: what building the item graphs cost that came with ``data`` ready-made
+            (``bench.item_graph_cache``); training starts with it on the clock.
+
     Raises:
         TrainingDiverged: if the loss stops being finite.
+        InputError: if the loss was to be compiled and cannot be.
     """
     device = data.train.device
     seed_everything(seed, "train")
     watch = Stopwatch(device)
+    watch.add(item_graph_seconds)
     with watch.running():  # building graphs and tables is part of what retraining costs
         model.bind(data)
         sampler = TripleSampler(data.train, data.train, data.num_items, generator(seed, "sampling", device))
@@ -80,13 +92,13 @@ def train(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda epoch: config.lr_decay ** (epoch / config.lr_decay_every)
     )
-    warmup_seconds = warm_up(model, data, config.batch_size)
+    objective, warmup_seconds = _warm_objective(model, data, config, len(sampler))
     best = _Best(model)
     curve: list[dict[str, float]] = []
     stopped_by, epoch = "max_epochs", 0
     for epoch in range(1, config.max_epochs + 1):
-        with watch.running():
-            loss = train_epoch(model, sampler, optimiser, config.batch_size)
+        with watch.running(), matmul_precision(config.matmul_precision):
+            loss = train_epoch(model, sampler, optimiser, config.batch_size, objective)
             schedule.step()
         if not math.isfinite(loss):
             raise TrainingDiverged(f"the training loss is {loss} in epoch {epoch}; lower train.learning_rate")
@@ -113,43 +125,72 @@ def train(
         stopped_by=stopped_by,
         device=describe(device),
         curve=curve,
+        item_graph_seconds=item_graph_seconds,
     )
 
 
 def train_epoch(
-    model: Recommender, sampler: TripleSampler, optimiser: torch.optim.Optimizer, batch_size: int
+    model: Recommender,
+    sampler: TripleSampler,
+    optimiser: torch.optim.Optimizer,
+    batch_size: int,
+    objective: Objective | None = None,
 ) -> float:
-    """One pass over the positives; the mean training loss. The host waits once, at the end."""
+    """One pass over the positives; the mean training loss. The host waits once, at the end.
+
+    ``objective`` is that of ``model``, where it is a compiled one.
+    """
+    objective = objective or objective_of(model, sampler.pairs.device)
     model.train()
     model.start_epoch()
     total = torch.zeros((), device=sampler.pairs.device)
     for batch in sampler.epoch(batch_size):
-        optimiser.zero_grad(set_to_none=True)
-        loss = model.loss(batch).total
-        loss.backward()
-        optimiser.step()
-        total += loss.detach()
+        total += train_step(objective, optimiser, batch)
     return float(total) / sampler.num_batches(batch_size)
 
 
-def warm_up(model: Recommender, data: InteractionData, batch_size: int) -> float:
+def train_step(objective: Objective, optimiser: torch.optim.Optimizer, batch: Batch) -> Tensor:
+    """One gradient step on a batch: its loss, a scalar that stays on the device."""
+    optimiser.zero_grad(set_to_none=True)
+    loss = objective(batch)
+    loss.backward()
+    optimiser.step()
+    return loss.detach()
+
+
+def warm_up(
+    model: Recommender, data: InteractionData, batch_size: int, objective: Objective | None = None
+) -> float:
     """One discarded forward and backward pass, so that first-use costs stay off the clock: its seconds.
 
-    Leaves parameters, buffers and every random state as they were.
+    Leaves parameters, buffers and every random state as they were. ``objective`` is that of ``model``,
+    where it is a compiled one.
     """
     device = data.train.device
+    objective = objective or objective_of(model, device)
     watch = Stopwatch(device)
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     pairs = data.train[:, :batch_size]
     batch = Batch(pairs[0], pairs[1], pairs[1].flip(0))
     with watch.running(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         model.train()
-        loss: Tensor = model.loss(batch).total
-        loss.backward()
+        objective(batch).backward()
         model.zero_grad(set_to_none=True)
     for name, buffer in model.named_buffers():
         buffer.copy_(buffers[name])
     return watch.seconds
+
+
+def _warm_objective(
+    model: Recommender, data: InteractionData, config: TrainConfig, num_pairs: int
+) -> tuple[Objective, float]:
+    """The objective, warmed up, and the seconds that took."""
+    objective = objective_of(model, data.train.device, config.compile)
+    sizes = [min(config.batch_size, num_pairs)]
+    if config.compile:  # as first step of an epoch, as later step, as last step
+        sizes = [*sizes, *sizes, num_pairs % config.batch_size or sizes[0]]
+    with matmul_precision(config.matmul_precision), compiler_errors() if config.compile else nullcontext():
+        return objective, sum(warm_up(model, data, size, objective) for size in sizes)
 
 
 class _Best:

@@ -100,3 +100,40 @@ def test_unreferenced_asks_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(entries(tmp_path)) == 2
     assert run(tmp_path, "prune", "--unreferenced", "--tracking-uri", uri) == 0
     assert [entry.folder.name for entry in entries(tmp_path)] == ["used"]
+
+
+def graph(cache: Path, key: str, days: float = 0.0) -> Path:
+    folder = cache / "item_graphs" / key
+    folder.mkdir(parents=True)
+    (folder / "graph.safetensors").write_bytes(b"graph")
+    about = {"role": "item graph (image)", "dataset": "baby"}
+    record = {"graph_sha256": checksum(folder / "graph.safetensors"), "about": about}
+    (folder / "record.json").write_text(json.dumps(record))
+    os.utime(folder, (time.time() - days * 86_400,) * 2)
+    return folder
+
+
+def test_item_graphs_are_listed_and_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model(tmp_path, "weights")
+    graph(tmp_path, "whole")
+    assert (run(tmp_path, "list"), run(tmp_path, "verify")) == (0, 0)
+    printed = capsys.readouterr().out
+    assert all(text in printed for text in ("whole", "item graph (image)", "1 models, 1 item graphs"))
+    (graph(tmp_path, "bad") / "graph.safetensors").write_bytes(b"wrong")
+    (graph(tmp_path, "gone") / "graph.safetensors").unlink()
+    assert run(tmp_path, "verify") == 1
+    printed = capsys.readouterr().out
+    assert all(text in printed for text in ("bad: its checksum", "gone: its graph is missing"))
+
+
+def test_item_graphs_are_pruned_by_age_and_not_by_reference(tmp_path: Path) -> None:
+    graph(tmp_path, "old", days=40.0)
+    graph(tmp_path, "new")
+    graph(tmp_path, "x.damaged-1")
+    (tmp_path / "item_graphs" / ".dead.abc").mkdir()
+    (tmp_path / "item_graphs" / ".busy.abc").mkdir()
+    with held(lock_file(tmp_path, "busy"), "a test"):
+        assert [path.name for path in remove_leftovers(tmp_path)] == [".dead.abc"]
+    assert {entry.folder.name for entry in prune(tmp_path, None, keep=set(), dry=False)} == {"x.damaged-1"}
+    assert {entry.folder.name for entry in prune(tmp_path, 30.0, keep=None, dry=False)} == {"old"}
+    assert [entry.folder.name for entry in entries(tmp_path)] == ["new"]
