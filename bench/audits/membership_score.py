@@ -10,17 +10,19 @@ Balanced accuracy (TPR + TNR) / 2 is .5 at chance; the target is gold's value, w
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from bench.audits.base import Audit, AuditContext
+from bench.audits.base import Audit, AuditContext, Figures, MemoryClaim
+from bench.audits.statistics import attack_figures
 from bench.seeding import derive
 from datasets.errors import InputError
 from models.base import Recommender, Scorer
@@ -28,13 +30,15 @@ from models.base import Recommender, Scorer
 FOLDS = 5
 POPULARITY_BINS = 10
 SAMPLED_ITEMS = 100
-BOOTSTRAPS = 1000
 
 
 class MembershipScore(Audit):
     """The attack; pools, folds and bootstrap are drawn once and shared by all models."""
 
     name = "membership"
+    memory: ClassVar[MemoryClaim | None] = MemoryClaim("balanced_accuracy")
+    label: ClassVar[str] = "membership_score"
+    """Name in the registry, for messages."""
 
     def __init__(self, context: AuditContext) -> None:
         super().__init__(context)
@@ -46,7 +50,11 @@ class MembershipScore(Audit):
             )
         ).to(context.full.train.device)
 
-    def figures(self, model: Recommender) -> dict[str, float]:
+    def chance(self) -> float:
+        """A coin."""
+        return 0.5
+
+    def figures(self, model: Recommender) -> Figures:
         """``balanced_accuracy`` with a 95 % bootstrap interval (``_low``, ``_high``), ``auc``, ``pairs``."""
         scorer = model.scorer()
         pools = [self._features(scorer, pairs) for pairs in (self._members, self._others)]
@@ -55,22 +63,21 @@ class MembershipScore(Audit):
         attack = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
         folds = StratifiedKFold(FOLDS, shuffle=True, random_state=self.context.seed)
         probability = cross_val_predict(attack, features, truth, cv=folds, method="predict_proba")[:, 1]
-        correct = (probability > 0.5) == (truth == 1)
-        low, high = self._interval(correct, truth)
-        return {
-            "balanced_accuracy": _balanced_accuracy(correct, truth),
-            "balanced_accuracy_low": low,
-            "balanced_accuracy_high": high,
-            "auc": float(roc_auc_score(truth, probability)),
-            "pairs": float(len(truth)),
-        }
+        bootstrap = derive(self.context.seed, "membership bootstrap")
+        found = attack_figures(probability[truth == 1], probability[truth == 0], bootstrap)
+        return {**found, "pairs": float(len(truth))}
+
+    def _candidates(self) -> tuple[Tensor, Tensor]:
+        """Pairs [2, n] to draw members and non-members from."""
+        context = self.context
+        members, test = context.request.forget.cpu(), context.full.test.cpu()
+        side = 1 if context.request.regime == "item" else 0
+        return members, test[:, torch.isin(test[side], members[side])]
 
     def _pools(self) -> tuple[Tensor, Tensor]:
         """Members and non-members [2, n], equally many in every popularity bin."""
         context = self.context
-        members, test = context.request.forget.cpu(), context.full.test.cpu()
-        side = 1 if context.request.regime == "item" else 0
-        others = test[:, torch.isin(test[side], members[side])]
+        members, others = self._candidates()
         popularity = torch.bincount(context.full.train[1].cpu(), minlength=context.full.num_items).float()
         edges = torch.quantile(popularity[others[1]], torch.linspace(0, 1, POPULARITY_BINS + 1)[1:-1])
         chosen: list[tuple[Tensor, Tensor]] = []
@@ -85,8 +92,8 @@ class MembershipScore(Audit):
         pools = [torch.cat(part, dim=1) for part in zip(*chosen, strict=True)]
         if pools[0].shape[1] < 2 * FOLDS:
             raise InputError(
-                f"audit=membership_score finds only {pools[0].shape[1]} matched pairs for this request: "
-                "ask for a larger one (regime.ratio) or use audit=none."
+                f"audits={self.label} finds only {pools[0].shape[1]} matched pairs for this request: "
+                "ask for a larger one (regime.ratio) or leave the audit out (audit.audits)."
             )
         device = context.full.train.device
         return pools[0].to(device), pools[1].to(device)
@@ -102,17 +109,3 @@ class MembershipScore(Audit):
             margin = (own - scores[:, self._sampled]).double().mean(dim=1)
             rows.append(torch.stack([own.squeeze(1).double(), percentile, margin], dim=1).cpu().numpy())
         return np.concatenate(rows)
-
-    def _interval(self, correct: NDArray[np.bool_], truth: NDArray[np.int64]) -> tuple[float, float]:
-        """Percentile bootstrap over pairs, members and non-members drawn apart."""
-        random = np.random.default_rng(derive(self.context.seed, "membership bootstrap"))
-        rates = [
-            random.choice(correct[truth == label], (BOOTSTRAPS, int((truth == label).sum()))).mean(axis=1)
-            for label in (0, 1)
-        ]
-        low, high = np.quantile((rates[0] + rates[1]) / 2, [0.025, 0.975])
-        return float(low), float(high)
-
-
-def _balanced_accuracy(correct: NDArray[np.bool_], truth: NDArray[np.int64]) -> float:
-    return float((correct[truth == 1].mean() + correct[truth == 0].mean()) / 2)

@@ -9,6 +9,7 @@ import torch
 
 from bench.audits.base import AuditContext, run_audits
 from bench.audits.membership_score import MembershipScore
+from bench.config import TrainConfig
 from bench.grid import expand
 from datasets.errors import InputError
 from datasets.interactions import InteractionData, to_torch
@@ -36,9 +37,13 @@ def data() -> InteractionData:
 
 def audit(data: InteractionData, regime: str, table: torch.Tensor, ratio: float = 0.5) -> dict[str, float]:
     request: DeletionRequest = draw(RequestOptions(name=regime, ratio=ratio), data)  # type: ignore[arg-type]
-    context = AuditContext(data, request.apply(data), request, seed=0, chunk_scores=10_000)
+    context = context_of(data, request)
     models: Any = {"": Scores(table), "gold": Scores(noise(data))}
-    return run_audits(["membership_score"], models, context)
+    return run_audits(["membership_score"], models, context).metrics
+
+
+def context_of(data: InteractionData, request: DeletionRequest) -> AuditContext:
+    return AuditContext(data, request.apply(data), request, 0, 10_000, TrainConfig())
 
 
 def noise(data: InteractionData) -> torch.Tensor:
@@ -72,7 +77,7 @@ def test_popularity_alone_tells_nothing(data: InteractionData) -> None:
 
 def test_pools_are_disjoint_equal_and_repeatable(data: InteractionData) -> None:
     request = draw(RequestOptions(name="user", ratio=0.3), data)
-    context = AuditContext(data, request.apply(data), request, seed=0, chunk_scores=10_000)
+    context = context_of(data, request)
     first, second = MembershipScore(context), MembershipScore(context)
     assert first._members.shape == first._others.shape
     assert torch.equal(first._members, second._members)
@@ -83,7 +88,7 @@ def test_pools_are_disjoint_equal_and_repeatable(data: InteractionData) -> None:
 def test_too_small_a_request_is_refused(data: InteractionData) -> None:
     request = draw(RequestOptions(name="user", count=1, ratio=None), data)
     with pytest.raises(InputError, match=r"regime\.ratio"):
-        MembershipScore(AuditContext(data, request.apply(data), request, 0, 10_000))
+        MembershipScore(context_of(data, request))
 
 
 def test_unknown_audits_are_refused_by_name() -> None:

@@ -1,0 +1,156 @@
+"""Poisoned data: fake users injected into the training split, who will have to be forgotten.
+
+``backdoor`` (as tru.md C7 reads TRU's test): each fake user has a fixed trigger set of items, a cold
+target item, and other items in proportion to their popularity. Held-out fake users have the trigger set
+and no target. ``spam``: the bandwagon attack in ERASE's reading: popular items beside one or a few cold
+target items. A fake user has as many pairs as a real user drawn at random (more if his fixed items need
+them, and always one other item).
+
+Fake users get the ids after the real ones; valid and test stay as they are. Who and what was injected
+is kept in ``provenance["poison"]`` (``Injection``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.errors import InputError
+from datasets.interactions import RawDataset
+from datasets.poison_options import PoisonOptions
+from datasets.reader import DatasetReader
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+POISON_VERSION = 1
+"""Raise it with every change that alters what is injected: it is part of every key of poisoned data."""
+
+STREAMS = {"backdoor": 1, "spam": 2}
+
+
+@dataclass(frozen=True)
+class Injection:
+    """What was injected: ``users`` must be forgotten, ``held_out`` stay; both [first, stop) ranges of ids."""
+
+    kind: str
+    users: tuple[int, int]
+    held_out: tuple[int, int]
+    trigger: tuple[int, ...]
+    targets: tuple[int, ...]
+
+    @staticmethod
+    def of(provenance: Mapping[str, Any]) -> Injection | None:
+        """The injection that a data set's ``provenance`` tells of, if any."""
+        stored = provenance.get("poison")
+        return None if stored is None else Injection(**{key: _frozen(v) for key, v in stored.items()})
+
+
+class PoisonedReader(DatasetReader):
+    """A reader with fake users injected into what another reader reads."""
+
+    Options = PoisonOptions
+
+    def __init__(self, inner: DatasetReader, options: PoisonOptions) -> None:
+        super().__init__(inner.name, options, inner.data_root, inner.digest_memo)
+        self._inner = inner
+
+    def identity(self) -> dict[str, Any]:
+        """That of the other reader, with the poison as a further part."""
+        poison = {"options": asdict(self.options), "version": POISON_VERSION}
+        return {**self._inner.identity(), "poison": poison}
+
+    def modalities(self) -> tuple[str, ...]:
+        """Those of the other reader."""
+        return self._inner.modalities()
+
+    def read(self) -> RawDataset:
+        """Read and inject. Raises ``InputError`` where the data has too few items for the attack."""
+        return inject(self._inner.read(), self.options)
+
+
+def inject(raw: RawDataset, options: PoisonOptions) -> RawDataset:
+    """``raw`` with fake users behind the real ones.
+
+    Raises:
+        InputError: if there are too few items to draw targets, trigger and other items from.
+    """
+    rng = np.random.default_rng([options.seed, STREAMS[options.name]])
+    popularity = np.bincount(raw.train[1], minlength=raw.num_items)
+    activity = np.bincount(raw.train[0], minlength=raw.num_users)
+    activity = activity[activity > 0]
+    cold, middle, popular = _by_popularity(popularity, options, rng)
+    targets = _draw(cold, options.targets, "poison.targets", rng)
+    backdoor = options.name == "backdoor"
+    trigger = _draw(middle, options.trigger_items, "poison.trigger_items", rng) if backdoor else cold[:0]
+    weights: Floats = popularity.astype(np.float64)
+    if not backdoor:
+        weights = np.isin(np.arange(raw.num_items), popular).astype(np.float64)
+    weights[np.concatenate([targets, trigger])] = 0.0
+
+    def profiles(count: int, targets_each: int) -> list[Ints]:
+        lengths = rng.choice(activity, count)
+        chosen = [rng.choice(targets, targets_each, replace=False) for _ in range(count)]
+        return [
+            _profile(np.r_[trigger, own], n, weights, rng) for own, n in zip(chosen, lengths, strict=True)
+        ]
+
+    fakes = profiles(
+        max(1, round(options.ratio * len(activity))), min(options.targets_per_user, len(targets))
+    )
+    held_out = profiles(options.held_out, 0) if backdoor else []
+    first, second = raw.num_users + len(fakes), raw.num_users + len(fakes) + len(held_out)
+    injection = Injection(
+        options.name, (raw.num_users, first), (first, second), _ids(trigger), _ids(np.sort(targets))
+    )
+    return replace(
+        raw,
+        num_users=second,
+        train=np.concatenate([raw.train, _pairs(fakes + held_out, raw.num_users)], axis=1),
+        provenance={**raw.provenance, "poison": asdict(injection)},
+    )
+
+
+def _by_popularity(
+    popularity: Ints, options: PoisonOptions, rng: np.random.Generator
+) -> tuple[Ints, Ints, Ints]:
+    """The cold, the other and the popular items among those with a training pair; ties in random order."""
+    known = rng.permutation(np.flatnonzero(popularity))
+    known = known[np.argsort(popularity[known], kind="stable")]
+    low = round(options.cold_share * len(known))
+    high = max(low, len(known) - round(options.popular_share * len(known)))
+    return known[:low], known[low:high], known[high:]
+
+
+def _draw(items: Ints, count: int, key: str, rng: np.random.Generator) -> Ints:
+    if count > len(items):
+        raise InputError(f"{key}={count} is more than the {len(items)} items to draw from: ask for fewer.")
+    drawn: Ints = rng.choice(items, count, replace=False)
+    return drawn
+
+
+def _profile(fixed: Ints, length: int, weights: Floats, rng: np.random.Generator) -> Ints:
+    """Sorted items of one fake user: the fixed ones and others drawn by ``weights`` [num_items]."""
+    candidates = np.flatnonzero(weights)
+    wanted = min(max(1, length - len(fixed)), len(candidates))
+    chances = weights[candidates] / weights[candidates].sum()
+    others = rng.choice(candidates, wanted, replace=False, p=chances) if wanted else candidates
+    return np.sort(np.concatenate([fixed, others]))
+
+
+def _pairs(profiles: list[Ints], first: int) -> Ints:
+    """Pairs [2, P] of users ``first``, ``first + 1``, ... with these items."""
+    users = np.repeat(np.arange(first, first + len(profiles)), [len(items) for items in profiles])
+    return np.stack([users, np.concatenate(profiles)])
+
+
+def _ids(items: Ints) -> tuple[int, ...]:
+    return tuple(int(item) for item in items)
+
+
+def _frozen(value: Any) -> Any:
+    return value if isinstance(value, str) else tuple(value)

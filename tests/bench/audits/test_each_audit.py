@@ -1,0 +1,191 @@
+"""What single audits promise beyond the rules for all (test_every_audit.py)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, get_args
+
+import pytest
+import torch
+
+from bench.audits import AUDITS
+from bench.audits.base import Audit, AuditContext, load_audit
+from bench.audits.fairness import Fairness
+from bench.audits.membership_shadow import MembershipShadow
+from bench.audits.onion import Onion
+from bench.audits.popularity import Popularity
+from bench.audits.relearn import Relearn
+from bench.audits.representation import branches, linear_cka, shifts
+from bench.audits.statistics import attack_figures, mean_with_interval, share_with_interval
+from bench.config import Choice, TrainConfig
+from bench.evaluate import evaluating
+from bench.grid import expand
+from bench.source import options_of
+from bench.workshop import fresh_model
+from datasets.errors import InputError
+from datasets.request_options import Regime, RequestOptions
+from datasets.requests import draw
+from tests.bench.audits.planted import planted_cell, planted_data
+from tests.bench.audits.test_membership_score import Scores
+from tests.tiny import NUM_ITEMS, tiny_data
+
+REGIMES = [regime for regime in get_args(Regime) if regime != "poison"]
+
+
+def tiny_context(regime: str = "user", **changes: Any) -> AuditContext:
+    data = tiny_data()
+    request = draw(RequestOptions(name=regime, ratio=0.3), data)  # type: ignore[arg-type]
+    context = AuditContext(data, request.apply(data), request, 0, 10_000, TrainConfig())
+    return replace(context, **changes)
+
+
+def test_a_perfect_attack_and_a_blind_one() -> None:
+    ones, zeros = torch.ones(50).numpy(), torch.zeros(50).numpy()
+    assert attack_figures(ones, zeros, 0) == {
+        "balanced_accuracy": 1.0,
+        "balanced_accuracy_low": 1.0,
+        "balanced_accuracy_high": 1.0,
+        "auc": 1.0,
+    }
+    blind = attack_figures(ones / 2, ones / 2, 0)
+    assert blind["balanced_accuracy"] == blind["auc"] == 0.5
+
+
+def test_intervals_hold_their_figure_and_shrink_with_trials() -> None:
+    few, many = share_with_interval("x", 3, 10), share_with_interval("x", 300, 1000)
+    assert few["x_low"] < many["x_low"] < 0.3 < many["x_high"] < few["x_high"]
+    mean = mean_with_interval("x", torch.arange(100.0).double().numpy(), 0)
+    assert mean["x_low"] < 49.5 == mean["x"] < mean["x_high"]
+
+
+def test_cka_knows_rotations_from_independence() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(500, 6, generator=generator)
+    rotation = torch.linalg.qr(torch.randn(6, 6, generator=generator)).Q
+    assert linear_cka(x, 3 * x @ rotation + 1) == pytest.approx(1, abs=1e-6)
+    assert linear_cka(x, torch.randn(500, 4, generator=generator)) < 0.05
+
+
+def test_the_shift_is_relative_to_the_reference() -> None:
+    cell = planted_cell("user", "none")
+    model = fresh_model(Choice("lightgcn", cell.original.options), cell.context.full, 0)
+    moved = fresh_model(Choice("lightgcn", cell.original.options), cell.context.full, 0)
+    with torch.no_grad():
+        moved.id_tables()["item"].mul_(1.5)
+    found = shifts(moved, model)
+    assert found["id.user_embedding"] == 0
+    assert found["id.item_embedding"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("lightgcn", {"id"}), ("vbpr", {"id", "image", "text"}), ("mgcn", {"id", "image", "text"})],
+)
+def test_branches_of_backbones_with_and_without_their_own_view(name: str, expected: set[str]) -> None:
+    model = fresh_model(Choice(name, options_of("backbone", name)()), tiny_data(), 0)
+    with torch.no_grad():
+        found = branches(model)
+    assert found.keys() == expected
+    assert all(len(rows) == NUM_ITEMS for rows in found.values())
+
+
+def test_exposure_counts_target_slots_of_users_who_stay() -> None:
+    context = tiny_context()
+    targets = context.request.forget[1].unique()
+    table = torch.zeros(context.full.num_users, NUM_ITEMS)
+    context = replace(context, references={"original": Scores(table)})  # type: ignore[dict-item]
+    found = Popularity(context).figures(Scores(table))  # type: ignore[arg-type]
+    assert float(found["exposure_drop"]) == 0
+    slots = torch.as_tensor(found["exposure_by_decile"])
+    assert float(slots.sum()) == pytest.approx(1)
+    assert int(torch.as_tensor(found["forget_popularity"]).sum()) == context.request.forget.shape[1]
+    known = context.retain.train
+    stays = [u for u in range(context.full.num_users) if u not in context.request.users]
+    shares = []
+    for user in stays:
+        seen = set(known[1, known[0] == user].tolist())
+        shown = [item for item in range(NUM_ITEMS) if item not in seen][:20]
+        shares.append(sum(item in targets for item in shown) / len(shown))
+    assert found["exposure_at_20"] == pytest.approx(sum(shares) / len(shares))
+
+
+def test_active_users_are_the_most_active_of_those_who_stay() -> None:
+    data = planted_data("none")
+    request = draw(RequestOptions(name="user", ratio=0.2), data)
+    context = AuditContext(data, request.apply(data), request, 0, 10**7, TrainConfig())
+    table = torch.zeros(data.num_users, data.num_items)
+    activity = torch.bincount(context.retain.train[0], minlength=data.num_users)
+    best = activity.argsort(descending=True)[:20]
+    favoured = torch.isin(data.test[0], best)
+    table[data.test[0, favoured], data.test[1, favoured]] = 1.0
+    found = Fairness(context).figures(Scores(table))  # type: ignore[arg-type]
+    assert found["recall_at_20/active"] > 0.8 > 0.4 > found["recall_at_20/inactive"]
+    gap = float(found["ndcg_at_20/active"]) - float(found["ndcg_at_20/inactive"])
+    assert found["ndcg_gap"] == pytest.approx(gap)
+    assert found["recall_at_20/quarter_4"] > found["recall_at_20/quarter_1"]
+
+
+def test_relearning_starts_from_the_graph_without_the_forgotten_edges() -> None:
+    cell = planted_cell("user", "none")
+    with evaluating(cell.gold) as model:
+        found = Relearn(cell.context).figures(model)
+    curve = torch.as_tensor(found["curve"])
+    assert len(curve) > found["passes"] > 0
+    assert curve[0] < curve[int(found["passes"])]
+    assert found["examples"] == found["passes"] * cell.context.request.forget.shape[1]
+    assert found["reached"] == 1
+
+
+def test_growth_of_the_onion_is_over_the_original_on_those_who_stay() -> None:
+    cell = planted_cell("user", "none")
+    audit = Onion(cell.context)
+    with evaluating(cell.original) as model:
+        assert audit.figures(model)["growth"] == 0
+    users = torch.cat([audit._members[0], audit._others[0]])
+    assert not torch.isin(users, cell.context.request.users).any()
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_shadow_parts_are_disjoint_equal_and_of_the_retain_set(regime: Regime) -> None:
+    data = planted_data("none")
+    request = draw(RequestOptions(name=regime, ratio=0.2), data)
+    audit = MembershipShadow(AuditContext(data, request.apply(data), request, 0, 10**7, TrainConfig()))
+    retain, parts = audit.context.retain, (audit._left_out, audit._members)
+    units = [p.users if regime == "user" else _keys(p.forget) for p in parts]
+    assert not torch.isin(*units).any()
+    assert abs(len(units[0]) - len(units[1])) <= 1
+    assert all(torch.isin(_keys(part.forget), _keys(retain.train)).all() for part in parts)
+    shadow = _keys(audit._left_out.apply(retain).train)
+    assert not torch.isin(_keys(parts[0].forget), shadow).any()
+
+
+def test_a_handful_of_users_is_too_few_for_a_shadow_attack() -> None:
+    with pytest.raises(InputError, match=r"regime\.ratio"):
+        MembershipShadow(tiny_context())
+
+
+def _keys(pairs: torch.Tensor) -> torch.Tensor:
+    return pairs[0] * 1000 + pairs[1]
+
+
+@pytest.mark.parametrize(
+    ("audit", "poison", "regime", "words"),
+    [
+        ("backdoor", "none", "user", "poison=none: choose poison=backdoor"),
+        ("spam", "backdoor", "poison", "poison=backdoor: choose poison=spam"),
+        ("backdoor", "backdoor", "user", "exactly the injected users"),
+    ],
+)
+def test_poisoning_audits_are_refused_elsewhere(audit: str, poison: Any, regime: Any, words: str) -> None:
+    data = planted_data(poison)
+    request = draw(RequestOptions(name=regime, ratio=None if regime == "poison" else 0.2), data)
+    kind: type[Audit] = load_audit(audit)
+    with pytest.raises(InputError, match=words):
+        kind(AuditContext(data, request.apply(data), request, 0, 10**7, TrainConfig()))
+
+
+def test_the_presets_hold_every_audit() -> None:
+    named: set[str] = set()
+    for overrides in (["audit=full"], *(["audit=poison", f"poison={p}"] for p in ("backdoor", "spam"))):
+        named |= set(expand(overrides, multirun=False)[0].audit.audits)
+    assert named == set(AUDITS)
