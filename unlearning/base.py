@@ -24,6 +24,39 @@ class Trained:
     examples: int
 
 
+class Workshop(ABC):
+    """Trains further backbones of the cell's kind, for methods that keep models of their own."""
+
+    @abstractmethod
+    def trained(self, data: InteractionData, purpose: str, epochs: int | None = None) -> Trained:
+        """A fresh backbone, trained on ``data`` and nothing else.
+
+        Seeds follow from the cell's seed and ``purpose`` alone: the same data and purpose give the same
+        weights, in whatever order and for whatever request they are asked for. What training cost (by
+        the rule that gold's time follows: evaluation excluded) is put on the clock of the stage that
+        asks, whether the model was trained now or found in the cache.
+
+        Args:
+            data: what to train on; ``data.valid`` stops the training.
+            purpose: names the model's random streams, for example ``shard 3``.
+            epochs: exactly so many, without selection; None trains as the cell's own backbone is trained.
+        """
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a method may know before any request: the whole data, and means to train on it.
+
+    ``generator``, ``batch_size``, ``learning_rate`` and ``workshop`` are as in ``Problem``.
+    """
+
+    data: InteractionData
+    generator: torch.Generator
+    batch_size: int
+    learning_rate: float
+    workshop: Workshop
+
+
 @dataclass(frozen=True)
 class Problem:
     """One unlearning task.
@@ -32,7 +65,8 @@ class Problem:
     users or items to forget. ``generator`` (on the model's device) is the only source of randomness
     a method may use for sampling; the global torch generator is seeded by the harness as well, for
     stochastic forward passes. ``batch_size`` and ``learning_rate`` are those of the backbone's
-    training. ``gold`` gives the retrained model; only reference systems may call it.
+    training. ``gold`` gives the retrained model; only reference systems may call it. ``workshop`` trains
+    further backbones. ``prepared`` is what the method's own ``prepare`` returned.
     """
 
     full: InteractionData
@@ -42,6 +76,8 @@ class Problem:
     batch_size: int
     learning_rate: float
     gold: Callable[[], Trained]
+    workshop: Workshop
+    prepared: Any = None
 
     def retain_sampler(self) -> TripleSampler:
         """Triples of the retain set; forgotten pairs are unknown to it."""
@@ -66,10 +102,11 @@ class Recorder(ABC):
 
 @dataclass
 class UnlearnResult:
-    """The unlearned model; ``offline_seconds`` is preparation that can happen before any request.
+    """The unlearned model.
 
-    ``online_seconds`` is normally None: the harness measures it. Reference systems that only fetch a
-    model state the recorded cost themselves.
+    ``offline_seconds`` is preparation that can happen before any request; the harness adds what
+    ``prepare`` took. ``online_seconds`` is normally None: the harness measures it. Reference systems
+    that only fetch a model state the recorded cost themselves.
     """
 
     model: Recommender
@@ -92,6 +129,14 @@ class UnlearningMethod(ABC):
 
     def check(self, model: Recommender) -> None:  # noqa: B027 - most methods accept every backbone
         """Raise ``InputError`` where this method cannot work on this backbone; runs before training."""
+
+    def prepare(self, original: Recommender, setting: Setting) -> Any:
+        """Make ready, before any request, what ``unlearn`` will find as ``problem.prepared``.
+
+        ``original`` is a private copy on the full graph. Runs on a clock of its own, the offline one, and
+        cannot see the request. Most methods need nothing.
+        """
+        return None
 
     @abstractmethod
     def unlearn(self, original: Recommender, problem: Problem, recorder: Recorder) -> UnlearnResult:

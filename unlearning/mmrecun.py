@@ -74,7 +74,7 @@ class MMRecUn(UnlearningMethod):
         options = self.options
         repair = make_repair(model, problem, options)
         forget = problem.forget_sampler() if reverses(options, problem) else None
-        rate = reverse_rate(model, options, self._optimiser, problem)
+        rate = reverse_rate(model, trainable(model), options, self._optimiser, problem)
         for _ in range(options.epochs):
             losses = {}
             if forget is not None:

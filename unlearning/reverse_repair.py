@@ -79,9 +79,16 @@ def reduced(mean: Tensor, options: ReverseRepairOptions, batch: Batch) -> Tensor
 
 
 def reverse_rate(
-    model: Recommender, options: ReverseRepairOptions, optimiser: ReverseOptimiser, problem: Problem
+    model: Recommender,
+    parameters: Sequence[nn.Parameter],
+    options: ReverseRepairOptions,
+    optimiser: ReverseOptimiser,
+    problem: Problem,
 ) -> float:
-    """eta of the reverse phase, before alpha and gamma. Adam knows no unit: its steps have eta's size."""
+    """eta of the reverse phase, before alpha and gamma. Adam knows no unit: its steps have eta's size.
+
+    ``parameters`` are those that the phase may move: where few may, each has to go further.
+    """
     if options.reverse_lr is None:
         return problem.learning_rate
     if optimiser != "sgd" or options.reverse_unit == "raw" or not reverses(options, problem):
@@ -89,22 +96,22 @@ def reverse_rate(
     model.train()
     with untouched(model, problem.generator):
         batch = next(iter(problem.forget_sampler().epoch(problem.batch_size)))
-        return options.reverse_lr / max(score_response(model, batch), SMALLEST_RESPONSE)
+        response = score_response(model, parameters, batch)
+        return options.reverse_lr / max(response, SMALLEST_RESPONSE)
 
 
-def score_response(model: Recommender, batch: Batch) -> float:
+def score_response(model: Recommender, parameters: Sequence[nn.Parameter], batch: Batch) -> float:
     """How far, on average, a plain step of 1 with full push lowers the scores of the batch's positives.
 
     |grad S|^2 / B, with S the sum over the batch [B] of positive minus negative score: to first order,
     a step of -eta grad S lowers S by eta |grad S|^2. It depends on the size of the embeddings and on how
     the backbone propagates them, by orders of magnitude.
     """
-    parameters = trainable(model)
     users, positives, negatives = triple_rows(*model.embeddings(), batch)
     total = (pair_scores(users, positives) - pair_scores(users, negatives)).sum()
-    gradients = torch.autograd.grad(total, parameters, allow_unused=True)
-    squares = torch.stack([g.square().sum() for g in gradients if g is not None])
-    return float(squares.sum()) / batch.users.numel()
+    gradients = torch.autograd.grad(total, list(parameters), allow_unused=True)
+    squares = [float(g.square().sum()) for g in gradients if g is not None]
+    return sum(squares) / batch.users.numel()
 
 
 class ReversePhase:

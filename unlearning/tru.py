@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from datasets.errors import InputError
 from datasets.sampling import Batch, TripleSampler
 from models.base import Recommender
-from unlearning.base import Problem, Recorder, UnlearningMethod, UnlearnResult
+from unlearning.base import Problem, Recorder, UnlearningMethod, UnlearnResult, trainable
 from unlearning.gradients import Module, Objective, modules_of, squared_norms, untouched
 from unlearning.options import ReverseRepairOptions
 from unlearning.reverse_repair import (
@@ -87,7 +87,11 @@ class TRUOptions(ReverseRepairOptions):
     unknown; .05 is one module of MGCN's eleven, .1 already two."""
 
     min_capacity: Annotated[float, Field(ge=0, le=1)] = 0.01
-    """tau_min, the share of the parameters that the selected modules must hold. Published: unknown."""
+    """tau_min, a share of the parameters; see ``capacity``. Published: unknown."""
+
+    capacity: Literal["total", "each"] = "total"
+    """What must hold ``min_capacity``: ``total``, all selected modules together (the paper); ``each``, every
+    module that may be selected at all, so that small modules which all items share are left alone. Ours."""
 
     exponent: Literal[1, 2] = 2
     """Of the gradient norm in Eq. 5; the text leaves open which."""
@@ -125,13 +129,15 @@ class TRU(UnlearningMethod):
         options, model = self.options, original
         repair = make_repair(model, problem, options)
         forget = problem.forget_sampler() if reverses(options, problem) else None
-        rate = reverse_rate(model, options, options.optimiser, problem)
-        gated_parameters = 0
+        gated_parameters, rate = 0, None
         for _ in range(options.epochs):
             model.train()
             values: dict[str, float] = {}
             if forget is not None:
                 plan = self._plan(model, forget, repair.sampler, problem, recorder)  # lines 2-4
+                if rate is None:
+                    chosen = movable(model, plan.selected)
+                    rate = reverse_rate(model, chosen, options, options.optimiser, problem)
                 fusion = fusion_weights(model, plan.selected) if self._gated else []
                 gated_parameters = max(gated_parameters, sum(weight.numel() for weight in fusion))
                 loss = self._reverse(model, plan, fusion, forget, rate, problem, recorder)  # lines 5-7
@@ -197,9 +203,9 @@ class TRU(UnlearningMethod):
             )
         if options.isolation:
             e = sensitivity(forgotten, modules, options.exponent)
-            chosen = adaptive_top(
-                e, {m.name: m.size for m in modules}, options.top_ratio, options.min_capacity
-            )
+            sizes = {m.name: m.size for m in modules}
+            eligible = large_enough(e, sizes, options.min_capacity) if options.capacity == "each" else e
+            chosen = adaptive_top(eligible, sizes, options.top_ratio, options.min_capacity)
             selected = [module for module in modules if module.name in chosen]
             values |= {f"sensitivity/{name}": value for name, value in e.items()}
         chosen_names = {module.name for module in selected}
@@ -235,6 +241,12 @@ def sensitivity(squared: Tensor, modules: list[Module], exponent: int) -> dict[s
     return {module.name: value for module, value in zip(modules, e, strict=True)}
 
 
+def large_enough(e: dict[str, float], sizes: dict[str, int], min_capacity: float) -> dict[str, float]:
+    """Sensitivities of modules with ``min_capacity`` of all parameters; the largest always counts."""
+    needed = min(min_capacity * sum(sizes.values()), max(sizes.values()))
+    return {name: value for name, value in e.items() if sizes[name] >= needed}
+
+
 def adaptive_top(e: dict[str, float], sizes: dict[str, int], ratio: float, min_capacity: float) -> set[str]:
     """AdaptiveTop (Eq. 6): the most sensitive ``ratio`` of the modules (at least one), then more.
 
@@ -247,6 +259,12 @@ def adaptive_top(e: dict[str, float], sizes: dict[str, int], ratio: float, min_c
     while count < len(order) and sum(sizes[name] for name in order[:count]) < needed:
         count += 1
     return set(order[:count])
+
+
+def movable(model: Recommender, selected: list[Module]) -> list[nn.Parameter]:
+    """The parameters of the selected modules, in the model's order."""
+    chosen = {id(p) for module in selected for p in module.parameters}
+    return [p for p in trainable(model) if id(p) in chosen]
 
 
 def fusion_weights(model: Recommender, selected: list[Module]) -> list[nn.Parameter]:

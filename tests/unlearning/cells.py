@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -11,21 +12,31 @@ import torch
 from torch import Tensor, nn
 
 from bench.registry import load_class
+from bench.seeding import derive
 from datasets.interactions import InteractionData
 from datasets.requests import DeletionRequest, Regime
 from datasets.sampling import TripleSampler
 from models.base import Recommender
 from tests.tiny import NUM_ITEMS, tiny_data
-from unlearning.base import Problem, Recorder, Trained, UnlearnResult
+from unlearning.base import (
+    Problem,
+    Recorder,
+    Setting,
+    Trained,
+    UnlearningMethod,
+    UnlearnResult,
+    Workshop,
+)
 
 REGIMES: tuple[Regime, ...] = ("user", "item", "interaction")
 BATCH_SIZE = 64
 LEARNING_RATE = 0.01
 
 FORMS: dict[str, dict[str, Any]] = {
-    "swap": {"form": "swap"},
+    # A user's six items are a quarter of all there are, each firmly memorised: larger steps than the default.
+    "swap": {"form": "swap", "epochs": 8, "reverse_lr": 200.0},
     # Ascent starts slowly on memorised pairs and has no end: more and longer steps than the default.
-    "ascent": {"form": "ascent", "epochs": 20, "alpha": 0.8, "reverse_lr": 40.0},
+    "ascent": {"form": "ascent", "epochs": 20, "alpha": 0.8, "reverse_lr": 200.0},
 }
 
 
@@ -57,8 +68,24 @@ def request(regime: Regime, data: InteractionData) -> DeletionRequest:
     return DeletionRequest(regime, users, items, data.train[:, gone])
 
 
-def problem(regime: Regime = "user", seed: int = 0) -> Problem:
-    """A task on the tiny data; ``gold`` is not trained but marked."""
+class TinyWorkshop(Workshop):
+    """Trains for a few epochs, always afresh; ``asked`` lists the purposes in order."""
+
+    def __init__(self, backbone: str) -> None:
+        self.backbone = backbone
+        self.asked: list[str] = []
+
+    def trained(self, data: InteractionData, purpose: str, epochs: int | None = None) -> Trained:
+        self.asked.append(purpose)
+        torch.manual_seed(derive(0, purpose))
+        kind = load_class("backbone", self.backbone)
+        epochs = epochs or 5
+        model = train(kind(data, kind.Options()), data, epochs)
+        return Trained(model, train_seconds=2.0, examples=epochs * data.train.shape[1])
+
+
+def problem(regime: Regime = "user", seed: int = 0, backbone: str = "lightgcn") -> Problem:
+    """A task on the tiny data; ``gold`` is not trained but marked. ``backbone`` is the workshop's."""
     data = tiny_data()
     asked = request(regime, data)
 
@@ -73,7 +100,16 @@ def problem(regime: Regime = "user", seed: int = 0) -> Problem:
         batch_size=BATCH_SIZE,
         learning_rate=LEARNING_RATE,
         gold=gold,
+        workshop=TinyWorkshop(backbone),
     )
+
+
+def ready(unlearner: UnlearningMethod, original: Recommender, task: Problem, seed: int = 0) -> Problem:
+    """The task with what the method prepares before any request."""
+    generator = torch.Generator().manual_seed(seed)
+    setting = Setting(task.full, generator, task.batch_size, task.learning_rate, task.workshop)
+    own = private_copy(original, task, "full")
+    return dataclasses.replace(task, prepared=unlearner.prepare(own, setting))
 
 
 def train(model: Recommender, data: InteractionData, epochs: int) -> Recommender:
@@ -110,10 +146,11 @@ def run(
 ) -> tuple[UnlearnResult, Tape, Problem]:
     """One method on a copy of a trained backbone."""
     kind = load_class("method", method)
-    task, tape = task or problem(), Tape()
+    task, tape = task or problem(backbone=backbone), Tape()
     model = private_copy(trained(backbone), task, kind.Options(**options).graph_at_unlearning)
     unlearner = kind(kind.Options(**options))
     unlearner.check(model)
+    task = ready(unlearner, trained(backbone), task)
     return unlearner.unlearn(model, task, tape), tape, task
 
 

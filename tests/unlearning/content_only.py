@@ -34,6 +34,10 @@ class ContentOnly(Recommender):
     def embeddings(self) -> tuple[Tensor, Tensor]:
         return self.users, self.projection(self.norm(self.images))
 
+    def branch_embeddings(self) -> dict[str, tuple[Tensor, Tensor]]:
+        users, items = self.embeddings()
+        return {"image": (users, items)}
+
     def loss(self, batch: Batch) -> LossTerms:
         users, items = self.embeddings()
         margin = (users[batch.users] * (items[batch.positives] - items[batch.negatives])).sum(dim=1)

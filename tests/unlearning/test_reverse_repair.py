@@ -64,7 +64,7 @@ def test_margin_shifts_the_point_where_the_push_halves() -> None:
 @pytest.mark.parametrize("backbone", ["lightgcn", "mgcn", "bm3"])
 def test_a_step_of_one_over_the_response_lowers_the_scores_by_one(backbone: str) -> None:
     model = private_copy(trained(backbone), problem())
-    response, before, small = score_response(model, BATCH), margins(model).mean(), 1e-2
+    response, before, small = score_response(model, trainable(model), BATCH), margins(model).mean(), 1e-2
     gradients = torch.autograd.grad(margins(model).sum(), trainable(model), allow_unused=True)
     with torch.no_grad():
         for parameter, gradient in zip(trainable(model), gradients, strict=True):
@@ -77,11 +77,17 @@ def test_the_unit_of_the_reverse_rate() -> None:
     task, model = problem(), private_copy(trained("lightgcn"), problem())
     state = task.generator.get_state()
     raw = ReverseRepairOptions(reverse_lr=3.0, reverse_unit="raw")
-    assert reverse_rate(model, raw, "sgd", task) == 3.0
-    one, two = (reverse_rate(model, ReverseRepairOptions(reverse_lr=lr), "sgd", task) for lr in (1.0, 2.0))
+    assert reverse_rate(model, trainable(model), raw, "sgd", task) == 3.0
+    one, two = (
+        reverse_rate(model, trainable(model), ReverseRepairOptions(reverse_lr=lr), "sgd", task)
+        for lr in (1.0, 2.0)
+    )
     assert two == 2 * one
-    assert reverse_rate(model, ReverseRepairOptions(reverse_lr=3.0), "adam_lr", task) == 3.0
-    assert reverse_rate(model, ReverseRepairOptions(reverse_lr=None), "sgd", task) == task.learning_rate
+    assert reverse_rate(model, trainable(model), ReverseRepairOptions(reverse_lr=3.0), "adam_lr", task) == 3.0
+    assert (
+        reverse_rate(model, trainable(model), ReverseRepairOptions(reverse_lr=None), "sgd", task)
+        == task.learning_rate
+    )
     assert torch.equal(task.generator.get_state(), state), "measuring must not move the sampling stream"
 
 

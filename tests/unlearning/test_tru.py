@@ -34,6 +34,7 @@ from unlearning.tru import (
     branch_scales,
     fusion_weights,
     l1,
+    large_enough,
     sensitivity,
 )
 
@@ -239,3 +240,22 @@ def test_one_modality_and_one_table() -> None:
     TRU(TRUOptions()).unlearn(model, task, tape)
     assert {"gamma/id", "gamma/image"} <= tape.curves[0].keys()
     assert not any(name.endswith("unused") for name in tape.curves[0])
+
+
+def test_with_capacity_each_small_modules_are_never_selected() -> None:
+    sizes = {"table": 90, "perceptron": 8, "gate": 2}
+    e = {"table": 0.1, "perceptron": 5.0, "gate": 9.0}
+    assert large_enough(e, sizes, 0.05) == {"table": 0.1, "perceptron": 5.0}
+    assert large_enough(e, sizes, 0.5) == {"table": 0.1}
+    assert large_enough(e, sizes, 1.0) == {"table": 0.1}, "the largest is always left"
+
+
+def test_capacity_each_leaves_small_modules_alone() -> None:
+    modules = modules_of(trained("mgcn"))
+    total = sum(module.size for module in modules)
+    large = {module.name for module in modules if module.size >= 0.1 * total}
+    assert 0 < len(large) < len(modules)
+    options = {"capacity": "each", "min_capacity": 0.1, "top_ratio": 1.0, "epochs": 1}
+    _, tape, _ = run("tru", "mgcn", **options)
+    selected = {module.name for module in modules if tape.curves[0][f"selected/{module.name}"]}
+    assert selected == large

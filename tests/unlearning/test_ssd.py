@@ -1,0 +1,61 @@
+"""SSD: what is selected, by how much it is dampened, and the identity at infinite alpha."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from datasets.requests import Regime
+from tests.unlearning.cells import changed, private_copy, problem, run, same, trained, weights
+from tests.unlearning.content_only import ContentOnly
+from tests.unlearning.forgetting import assert_forgets, assert_keeps
+from unlearning.ssd import dampen
+
+
+@pytest.mark.parametrize("backbone", ["lightgcn", "mgcn", "mig_gt", "bm3"])
+def test_infinite_alpha_is_graph_only(backbone: str) -> None:
+    result, _, _ = run("ssd", backbone, alpha=math.inf)
+    unlinked, _, _ = run("graph_only", backbone)
+    assert same(weights(result.model), weights(unlinked.model))
+    assert result.notes == {"dampened_share": 0.0}
+
+
+@pytest.mark.parametrize("regime", ["user", "interaction"])
+@pytest.mark.parametrize("backbone", ["lightgcn", "mgcn"])
+def test_forgets_and_keeps(regime: Regime, backbone: str) -> None:
+    task = problem(regime, backbone=backbone)
+    # A tenth of the tiny data goes, so that a parameter can matter ten times more at most.
+    result, _, _ = run("ssd", backbone, task, alpha=3.0)
+    before = private_copy(trained(backbone), task)
+    assert_forgets(result.model, before, task)
+    assert_keeps(result.model, before, task, share=0.6)
+
+
+def test_dampens_what_matters_more_to_the_forget_set() -> None:
+    model = ContentOnly(problem().full)
+    count = sum(p.numel() for p in model.parameters())
+    before = weights(model)
+    data = [torch.full_like(p, 2.0) for p in model.parameters()]
+    forget = [torch.zeros_like(p) for p in model.parameters()]
+    forget[0][:3, 0] = torch.tensor([10.0, 20.1, 80.0])  # bound 20: the first stays
+    share = dampen(model, data, forget, alpha=10.0, dampening=4.0)
+    factor = (model.users / before["users"])[:3, 0]
+    assert torch.allclose(factor, torch.tensor([1.0, 8 / 20.1, 8 / 80]))
+    assert share == pytest.approx(2 / count)
+    assert list(changed(before, weights(model))) == ["users"]
+
+
+def test_never_enlarges() -> None:
+    model = ContentOnly(problem().full)
+    before = weights(model)
+    data = [torch.ones_like(p) for p in model.parameters()]
+    dampen(model, data, [2 * d for d in data], alpha=1.0, dampening=50.0)
+    assert same(before, weights(model))
+
+
+def test_importance_on_all_data_is_offline() -> None:
+    _, tape, task = run("ssd")
+    assert tape.count == task.request.forget.shape[1]
+    assert [values.keys() for values in tape.curves] == [{"dampened_share"}]
