@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 from mlflow.exceptions import MlflowException
 
-from bench.config import CellConfig, as_json
 from bench.dataset import reader_of
 from bench.devices import describe
 from bench.disk import is_disk_full, require_space
-from bench.names import CELL_KEY_TAG, KIND_TAG
+from bench.names import CELL_KEY_TAG, KIND_TAG, TUNED_TAG, TUNING_SECONDS_TAG
+from bench.parameters import parameters
 from bench.pipeline import CellPipeline, CellResult
 from bench.plan import PlannedCell
 from bench.progress import phase, reporting
@@ -56,7 +54,7 @@ def run_cell(cell: PlannedCell) -> str:
 def train_model(cell: PlannedCell) -> None:
     """Train the model that ``run.stage`` names, if it is not in the cache yet. Records nothing in MLflow."""
     config = cell.config
-    label = f"{config.dataset.name}/{config.backbone.name}/{config.run.stage}/seed {config.seed}"
+    label = f"{config.data_name}/{config.backbone.name}/{config.run.stage}/seed {config.seed}"
     with reporting(label, config.cache.dir / "progress"):
         require_space(config.cache.dir)
         CellPipeline(cell).train_model(config.run.stage)
@@ -77,36 +75,26 @@ def _log_dataset(store: Store, run_id: str, cell: PlannedCell) -> None:
     store.log_dataset(run_id, dataset.name, cell.keys.data, source, profile)
 
 
-def parameters(config: CellConfig) -> dict[str, Any]:
-    """The configuration as flat MLflow parameters; what does not determine the result is left out."""
-    groups: dict[str, Any] = {
-        "dataset": {**config.dataset.identity(), "reader": config.dataset.reader},
-        "backbone": config.backbone.identity(),
-        "regime": as_json(config.regime),
-        "method": config.method.identity(),
-        "train": as_json(config.train),
-        "evaluate": as_json(config.evaluate),
-        "audit": as_json(config.audit),
-        "run": as_json(config.run),
-        "seed": config.seed,
-        "device": config.device,
-    }
-    return _flat(groups)
-
-
-def _tags(cell: PlannedCell) -> dict[str, str]:
+def setting_tags(cell: PlannedCell) -> dict[str, str]:
+    """The place in the grid, and the keys of the stages before the cell's own."""
     config = cell.config
-    tags = {KIND_TAG: "cell", CELL_KEY_TAG: cell.keys.cell}
-    tags |= {
+    tags = {
         f"lethe.{stage}_key": key for stage, key in dataclasses.asdict(cell.keys).items() if stage != "cell"
     }
-    tags |= {
-        "dataset": config.dataset.name,
+    return tags | {
+        "dataset": config.data_name,
         "backbone": config.backbone.name,
         "regime": config.regime.name,
         "method": config.method.name,
         "seed": str(config.seed),
     }
+
+
+def _tags(cell: PlannedCell) -> dict[str, str]:
+    config = cell.config
+    tags = {**setting_tags(cell), KIND_TAG: "cell", CELL_KEY_TAG: cell.keys.cell}
+    if config.tuning_seconds is not None:
+        tags |= {TUNED_TAG: "true", TUNING_SECONDS_TAG: str(config.tuning_seconds)}
     if config.tracking.parent is not None:
         tags["mlflow.parentRunId"] = config.tracking.parent
     return tags
@@ -124,6 +112,8 @@ def _record(store: Store, run_id: str, result: CellResult) -> None:
     notes = {f"note.{key}": str(value) for key, value in result.notes.items()}
     store.log(run_id, metrics=metrics, curves=curves, tags=notes)
     store.log_arrays(run_id, "per_user.safetensors", result.measured.per_user)
+    if result.audit_arrays:
+        store.log_arrays(run_id, "audits.safetensors", result.audit_arrays)
     store.log_json(run_id, "trajectory.json", result.trajectory)
 
 
@@ -144,13 +134,3 @@ def _curves(prefix: str, points: list[dict[str, float]]) -> dict[str, list[tuple
             if name != "epoch":
                 curves.setdefault(f"curve/{prefix}/{name}", []).append((int(point["epoch"]), float(value)))
     return curves
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat

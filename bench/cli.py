@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if known.help or known.hydra_help or known.info or known.shell_completion:
             return _hydra(argv)
         grid = expand_grid(known.overrides, known.multirun, known.config_dir)
+        if not grid.multirun:
+            argv += grid.tuned[0]
         if known.cfg:
             return _hydra(argv)
         check_launcher(grid.configs[0])

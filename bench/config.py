@@ -18,11 +18,15 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.audits import AUDITS
+from bench.names import REFERENCE_METHODS
 from bench.source import options_of
 from datasets.errors import InputError
+from datasets.poison_options import PoisonOptions
 from datasets.request_options import RequestOptions
 
 T = TypeVar("T")
+
+CONFIG_DIR = Path(__file__).resolve().parent.parent / "conf"
 
 Positive = Annotated[int, Field(ge=1)]
 RunMode = Literal["only_missing", "always"]
@@ -44,9 +48,25 @@ class TrainConfig:
     lr_decay_every: Positive = 1
     matmul_precision: Literal["highest", "high", "medium"] = "highest"
     """Of float32 matrix products: highest is float32; high takes TF32 and medium bfloat16 inputs where the
-    device has them, accumulated in float32 (torch.set_float32_matmul_precision)."""
+    device has them, accumulated in float32 (torch.set_float32_matmul_precision). Holds for the steps of
+    training and unlearning; selection and final figures are computed as without it."""
     compile: bool = False
-    """Compile the loss with torch.compile (on CUDA with graph capture)."""
+    """Compile the loss with torch.compile (on CUDA with graph capture). Training only, not the methods."""
+
+
+@dataclass(frozen=True)
+class RepairConfig:
+    """The repair stage after every method alike (``bench/repair.py``)."""
+
+    name: str = "none"
+    batches: Annotated[int, Field(ge=0)] = 0
+    """Batches of the retain set; 0: no stage."""
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """Of the stage's own Adam; null means the backbone's."""
+
+
+EXEMPT_FROM_REPAIR = RepairConfig("exempt")
+"""What reference systems get in place of the stage that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -146,10 +166,12 @@ class CellConfig:
     """One cell: everything that determines what is run and measured."""
 
     dataset: DatasetChoice
+    poison: PoisonOptions
     backbone: Choice
     regime: RequestOptions
     method: Choice
     train: TrainConfig
+    repair: RepairConfig
     evaluate: EvaluateConfig
     audit: AuditConfig
     tracking: TrackingConfig
@@ -159,13 +181,28 @@ class CellConfig:
     seed: int
     device: str
     data_root: Path
+    tuned: bool = False
+    """Overlay the method's tuned options (``bench/tuned.py``)."""
+    tuned_dir: Path | None = None
+    """Folder of the tuned files; null: conf/tuned of the checkout."""
+    tuning_seconds: float | None = None
+    """What finding the tuned options cost; set by the overlay itself, null where nothing was overlaid."""
+
+    @property
+    def applied_repair(self) -> RepairConfig:
+        """The repair stage that this cell's method gets: reference systems are exempt."""
+        return EXEMPT_FROM_REPAIR if self.method.name in REFERENCE_METHODS else self.repair
+
+    @property
+    def data_name(self) -> str:
+        """Name of the data set, with its poison where there is one."""
+        poison = "" if self.poison.name == "none" else f"+{self.poison.name}"
+        return f"{self.dataset.name}{poison}"
 
     @property
     def label(self) -> str:
         """Short human name of the cell."""
-        return (
-            f"{self.dataset.name}/{self.backbone.name}/{self.regime.name}/{self.method.name}/seed {self.seed}"
-        )
+        return f"{self.data_name}/{self.backbone.name}/{self.regime.name}/{self.method.name}/seed {self.seed}"
 
 
 def parse_cell(values: Mapping[str, Any]) -> CellConfig:
@@ -173,7 +210,9 @@ def parse_cell(values: Mapping[str, Any]) -> CellConfig:
     rest = dict(values)
     dataset = dict(_group(rest, "dataset"))
     reader = str(dataset.pop("reader", ""))
-    _check_audits(_group(rest, "audit").get("audits") or ())
+    audits = _group(rest, "audit").get("audits") or ()
+    _check_audits(audits)
+    _check_regime(_group(rest, "regime"), _group(rest, "poison"), _group(rest, "method"), audits)
     return build(
         CellConfig,
         {
@@ -190,8 +229,44 @@ def parse_cell(values: Mapping[str, Any]) -> CellConfig:
     )
 
 
+def _check_regime(
+    regime: Mapping[str, Any], poison: Mapping[str, Any], method: Mapping[str, Any], audits: Sequence[Any]
+) -> None:
+    """What regimes without a draw go with."""
+    name = regime["name"]
+    if name not in ("poison", "none"):
+        return
+    if name == "poison" and poison["name"] == "none":
+        raise InputError(
+            "regime=poison forgets injected users and poison=none injects none: "
+            "choose poison=backdoor or poison=spam."
+        )
+    if name == "none" and method["name"] != "original":
+        raise InputError(
+            f"method={method['name']} has nothing to forget with regime=none, which measures the backbone "
+            "alone: choose method=original or another regime."
+        )
+    if name == "none" and audits:
+        raise InputError("regime=none forgets nothing that an audit could look for: choose audit=none.")
+    for key in ("ratio", "count", "file"):
+        if regime.get(key) is not None:
+            given = f"regime.{key}={regime[key]}"
+            raise InputError(f"{given} does not go with regime={name}: {WITHOUT_DRAW[name]}.")
+
+
+WITHOUT_DRAW = {
+    "poison": "it forgets exactly the injected users, so leave it null and set poison.ratio for their number",
+    "none": "it forgets nothing, so leave it null",
+}
+"""Why regimes that draw nothing take no size, and the remedy."""
+
+
 def _check_audits(names: Sequence[Any]) -> None:
     for name in names:
+        if name == "none":  # conf/audit/poison.yaml names the audit after the poison
+            raise InputError(
+                "audit=poison finds poison=none, nothing to audit: choose poison=backdoor or poison=spam."
+            )
         if name not in AUDITS:
             known = ", ".join(AUDITS)
             raise InputError(f"audit.audits names {name}, which is not known: choose from {known}.")

@@ -9,19 +9,20 @@ from bench.config import CellConfig, build
 from bench.files import read_json, write_json
 from bench.registry import load_class
 from datasets.interactions import RawDataset
+from datasets.poison import PoisonedReader
 from datasets.reader import DatasetReader
 from datasets.validation import DataSummary, check, summarise
 
 
 def reader_of(config: CellConfig) -> DatasetReader:
-    """The reader of the cell's data set."""
+    """The reader of the cell's data set, with the poison that the cell asks for."""
     reader: DatasetReader = load_class("reader", config.dataset.reader)(
         config.dataset.name,
         config.dataset.options,
         config.data_root,
         config.cache.dir / "data" / "checksums.json",
     )
-    return reader
+    return reader if config.poison.name == "none" else PoisonedReader(reader, config.poison)
 
 
 def read_checked(reader: DatasetReader) -> RawDataset:

@@ -145,9 +145,9 @@ def cache(config: CellConfig) -> Iterator[Finding]:
     found = entries(folder)
     bad = [entry.folder.name for entry in found if entry.is_set_aside or damage(entry)]
     size = sum(entry.size for entry in found) / 1e6
-    yield Finding("cache", "ok", f"{len(found)} models, {size:.1f} MB in {folder}")
+    yield Finding("cache", "ok", f"{len(found)} models and item graphs, {size:.1f} MB in {folder}")
     if bad:
-        remedy = "they are trained again when needed; python -m bench.cache prune removes what was set aside"
+        remedy = "they are made again when needed; python -m bench.cache prune removes what was set aside"
         yield Finding("cache", "warning", f"{len(bad)} damaged: {', '.join(bad)}", remedy)
     free = shutil.disk_usage(folder if folder.exists() else Path.cwd()).free
     state = "ok" if free > RESERVE_BYTES else "warning"

@@ -103,7 +103,7 @@ def _past_runs(config: CellConfig) -> list[dict[str, str]]:
 
 
 def _setting(cell: PlannedCell) -> tuple[str, str]:
-    return cell.config.dataset.name, cell.config.backbone.name
+    return cell.config.data_name, cell.config.backbone.name
 
 
 def _clock(seconds: float) -> str:

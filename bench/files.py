@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +16,16 @@ from typing import Any
 
 def write_json(path: Path, content: Any) -> None:
     """Atomically write ``content`` as JSON."""
+    write_text(path, json.dumps(content, indent=1, sort_keys=True))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Atomically write ``text``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1, sort_keys=True)
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)
@@ -50,6 +56,13 @@ def new_folder(path: Path) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def set_aside(folder: Path) -> Path:
+    """Move a damaged folder out of the way, to be looked at or pruned: its new place."""
+    aside = folder.with_name(f"{folder.name}.damaged-{time.time_ns()}")
+    folder.rename(aside)
+    return aside
 
 
 def checksum(path: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -28,11 +29,14 @@ from hydra.errors import (
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from bench.config import CONFIG_DIR as CONFIG_DIR
 from bench.config import CellConfig, parse_cell
+from bench.tuned import search_file, tuned_overrides
 from datasets.errors import InputError
 
-CONFIG_DIR = Path(__file__).resolve().parent.parent / "conf"
 CONFIG_NAME = "config"
+UNION = "union"
+"""Sweep parameter of an experiment whose lines are sweeps of their own, run one after the other as one."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,14 @@ class Grid:
         configs: the typed cells.
         overrides: the override list of each cell, as its job gets it.
         shared: the overrides that hold for the whole sweep, Hydra's own among them.
+        tuned: the part of ``overrides`` that the tuned files add to each cell.
         multirun: whether this is a sweep, be it of one cell.
     """
 
     configs: list[CellConfig]
     overrides: list[list[str]]
     shared: list[str]
+    tuned: list[list[str]]
     multirun: bool
 
 
@@ -66,10 +72,43 @@ def expand_grid(overrides: Sequence[str], multirun: bool, config_dir: str | None
     searchpath = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3", job_name="bench"):
         shared, cells, is_sweep = _sweep_lists([*searchpath, *overrides], multirun)
-        composer = _Composer()
-        configs = [parse_cell(plain(composer.compose(cell))) for cell in cells]
+        configs, cells, tuned = _settled(cells, config_dir)
     jobs = [[text for text in cell if not text.startswith("hydra")] for cell in cells]
-    return Grid(configs, jobs, shared, is_sweep)
+    return Grid(configs, jobs, shared, tuned, is_sweep)
+
+
+def expand_each(cells: Sequence[Sequence[str]]) -> list[CellConfig]:
+    """The typed cell of each list of overrides, none of which sweeps. Raises ``InputError``."""
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3", job_name="bench"):
+        return _settled([list(cell) for cell in cells], None)[0]
+
+
+def _settled(
+    cells: list[list[str]], config_dir: str | None
+) -> tuple[list[CellConfig], list[list[str]], list[list[str]]]:
+    """Typed cells, their overrides with what the tuned files add, and that part alone."""
+    composer = _Composer()
+    configs = [parse_cell(plain(composer.compose(cell))) for cell in cells]
+    tuned = [_tuned(*pair, config_dir) for pair in zip(configs, cells, strict=True)]
+    cells = [cell + added for cell, added in zip(cells, tuned, strict=True)]
+    configs = [
+        parse_cell(plain(composer.compose(cell))) if added else config
+        for config, cell, added in zip(configs, cells, tuned, strict=True)
+    ]
+    return configs, cells, tuned
+
+
+def stated_options(overrides: Sequence[str]) -> list[str]:
+    """Options of the method that these overrides give a value."""
+    keys = [_parsed(text).key_or_group for text in overrides]
+    return [key.removeprefix("method.") for key in keys if key.startswith("method.")]
+
+
+def _tuned(config: CellConfig, overrides: Sequence[str], config_dir: str | None) -> list[str]:
+    """What the tuned file of a cell adds to its overrides; nothing for methods without tunable options."""
+    if not config.tuned or search_file(config.method.name, config_dir) is None:
+        return []
+    return tuned_overrides(config, stated_options(overrides))
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -137,11 +176,30 @@ def _sweep_lists(overrides: list[str], multirun: bool) -> tuple[list[str], list[
     master = _compose(shared, with_hydra=True).hydra
     if not (multirun or str(master.mode).endswith("MULTIRUN")):
         return shared, [overrides], False
-    # The sweep parameters of an experiment come first, as in Hydra's own sweeper.
-    from_config = [f"{key}={value}" for key, value in (master.sweeper.params or {}).items()]
-    every = OverridesParser.create().parse_overrides([*from_config, *overrides])
+    params = {str(key): str(value) for key, value in (master.sweeper.params or {}).items()}
+    lines = _lines(params.pop(UNION, ""))
+    cells: dict[tuple[str, ...], list[str]] = {}
+    for line in lines or [[]]:
+        for cell in _product([*(f"{key}={value}" for key, value in params.items()), *line], overrides):
+            cells.setdefault(tuple(sorted(cell)), cell)
+    return shared, list(cells.values()), True
+
+
+def _lines(text: str) -> list[list[str]]:
+    """The words of each line, as a shell would read them; empty lines and comments are left out."""
+    return [words for line in text.splitlines() if (words := shlex.split(line, comments=True))]
+
+
+def _product(from_config: Sequence[str], overrides: Sequence[str]) -> list[list[str]]:
+    """The cells of one product; the sweep parameters of an experiment come first, as in Hydra's own sweeper.
+
+    What the command line says of a key replaces what the experiment sweeps it over.
+    """
+    given = {_parsed(text).key_or_group for text in overrides}
+    kept = [text for text in from_config if _parsed(text).key_or_group not in given]
+    every = OverridesParser.create().parse_overrides([*kept, *overrides])
     batches = BasicSweeper.split_arguments(every, max_batch_size=None)
-    return shared, [list(cell) for batch in batches for cell in batch], True
+    return [list(cell) for batch in batches for cell in batch]
 
 
 def _compose(overrides: Sequence[str], with_hydra: bool) -> DictConfig:

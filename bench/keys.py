@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from bench.config import CellConfig, as_json
-from bench.source import code_digest
+from bench.config import CellConfig, Choice, as_json
+from bench.source import audit_digest, code_digest, module_digest
 
-STAGE_VERSIONS = {"data": 1, "request": 1, "model": 1, "cell": 1}
+STAGE_VERSIONS = {"data": 1, "request": 1, "item_graph": 1, "model": 1, "cell": 1, "trial": 1}
 
 
 def canonical(content: Any) -> str:
@@ -66,6 +67,8 @@ def cell_keys(config: CellConfig, data: str, request_file: str, device: str) -> 
     }
     original = digest("model", {"data": data, **backbone})
     gold = digest("model", {"data": data, "request": request, **backbone})
+    if config.regime.name == "none":
+        gold = original
     cell = digest(
         "cell",
         {
@@ -75,6 +78,49 @@ def cell_keys(config: CellConfig, data: str, request_file: str, device: str) -> 
             "code": code_digest("method", config.method.name),
             "evaluate": as_json(config.evaluate),
             "audit": as_json(config.audit),
+            **audit_identity(config),
+            **repair_identity(config),
+            **({} if config.tuning_seconds is None else {"tuning_seconds": config.tuning_seconds}),
         },
     )
     return CellKeys(data, request, original, gold, cell)
+
+
+def audit_identity(config: CellConfig) -> dict[str, Any]:
+    """The audits' part of a key: their code; empty without audits, so that their absence changes no key."""
+    names = config.audit.audits
+    return {"audit_code": {name: audit_digest(name) for name in names}} if names else {}
+
+
+def repair_identity(config: CellConfig) -> dict[str, Any]:
+    """The repair stage's part of a key; empty where no stage runs, so that its absence changes no key."""
+    repair = config.applied_repair
+    if repair.batches == 0:
+        return {}
+    content = {"batches": repair.batches, "learning_rate": repair.learning_rate, "code": _repair_code()}
+    return {"repair": content}
+
+
+@cache
+def _repair_code() -> str:
+    return module_digest("unlearning.reverse_repair")
+
+
+def trial_key(config: CellConfig, keys: CellKeys, method: Choice) -> str:
+    """Key of a tuning trial: what determines the validation figures of a cell, and nothing else.
+
+    Args:
+        config: of the setting.
+        keys: of a cell of the setting.
+        method: what is tried.
+    """
+    return digest(
+        "trial",
+        {
+            "original": keys.original,
+            "gold": keys.gold,
+            "method": method.identity(),
+            "code": code_digest("method", method.name),
+            **repair_identity(config),
+        },
+    )

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import logging
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from bench.audits.base import AuditContext, run_audits
+from bench.audits.base import AuditContext, Audited, run_audits
 from bench.cache import CachedModel, ModelCache
 from bench.config import CellConfig, as_json
 from bench.dataset import in_words, read_checked, reader_of
 from bench.devices import describe, resolve, share_threads
+from bench.item_graph_cache import ItemGraphCache
 from bench.measure import Measured, Measurement
 from bench.names import SPEEDUP
+from bench.objective import matmul_precision
 from bench.plan import PlannedCell
 from bench.progress import phase, progress
 from bench.recorder import TrajectoryRecorder
 from bench.registry import load_class
-from bench.seeding import derive, deterministic, generator, seed_everything
+from bench.repair import repair_stage
+from bench.seeding import deterministic, generator, seed_everything
 from bench.timing import Stopwatch
 from bench.train import TrainingRecord, train, warm_up
+from bench.workshop import CellWorkshop, fresh_model
 from datasets.interactions import InteractionData, to_torch
 from datasets.requests import DeletionRequest, draw
 from models.base import Recommender
-from unlearning.base import Problem, Trained, UnlearningMethod, UnlearnResult
+from unlearning.base import Problem, Setting, Trained, UnlearningMethod, UnlearnResult
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +51,7 @@ class CellResult:
     gold: TrainingRecord
     trajectory: list[dict[str, float]]
     notes: dict[str, Any]
+    audit_arrays: dict[str, Tensor]
 
 
 class CellPipeline:
@@ -57,6 +64,7 @@ class CellPipeline:
         share_threads(cell.config.run.threads, cell.config.launch.jobs)
         self.device = resolve(cell.config.device)
         self.cache = ModelCache(cell.config.cache.dir)
+        self.graphs = ItemGraphCache(cell.config.cache.dir, cell.config.backbone, cell.config.data_name)
 
     def run(self) -> CellResult:
         """Run the cell. Nothing is recorded in MLflow here."""
@@ -65,26 +73,33 @@ class CellPipeline:
         with deterministic(self.config.run.deterministic):
             full = to_torch(read_checked(reader_of(self.config)), self.keys.data).to(self.device)
             request = draw(self.config.regime, full)
-            retain = request.apply(full)
+            # A graph of full's must not come to retain: attached only once the request was applied.
+            full, retain = self.graphs.attach(full), self.graphs.attach(request.apply(full))
             original = self._trained("original", self.keys.original, full)
             gold = self._trained("gold", self.keys.gold, retain)
-            problem = self._problem(full, retain, request, gold)
+            watch = Stopwatch(self.device)
+            problem = self._problem(full, retain, request, gold, watch)
             measurement = Measurement(full, retain, request, self.config.evaluate.chunk_scores)
-            return self._unlearn_and_measure(problem, measurement, original, gold)
+            return self._unlearn_and_measure(problem, measurement, original, gold, watch)
 
     def train_model(self, role: str) -> None:
         """Only see to it that the ``original`` or ``gold`` model is in the cache."""
         with deterministic(self.config.run.deterministic):
             full = to_torch(read_checked(reader_of(self.config)), self.keys.data).to(self.device)
             if role == "original":
-                self._trained(role, self.keys.original, full)
+                self._trained(role, self.keys.original, self.graphs.attach(full))
             else:
-                self._trained(role, self.keys.gold, draw(self.config.regime, full).apply(full))
+                retain = draw(self.config.regime, full).apply(full)
+                self._trained(role, self.keys.gold, self.graphs.attach(retain))
 
     def _unlearn_and_measure(
-        self, problem: Problem, measurement: Measurement, original: CachedModel, gold: CachedModel
+        self,
+        problem: Problem,
+        measurement: Measurement,
+        original: CachedModel,
+        gold: CachedModel,
+        watch: Stopwatch,
     ) -> CellResult:
-        watch = Stopwatch(self.device)
         probe = measurement.trajectory_point if self.config.evaluate.trajectory else None
         recorder = TrajectoryRecorder(watch, probe)
         phase("unlearning")
@@ -97,7 +112,8 @@ class CellPipeline:
         times["time/warmup_seconds"] = warmup_seconds
         times["cost/unlearn_examples"] = float(recorder.num_examples)
         times["cost/gold_examples"] = float(gold.record.examples)
-        metrics = {**measured.metrics, **times, **self._audited(problem, original, gold, result.model)}
+        audited = self._audited(problem, original, gold, result.model)
+        metrics = {**measured.metrics, **times, **audited.metrics}
         return CellResult(
             Measured(metrics, measured.per_user),
             problem.request,
@@ -105,46 +121,99 @@ class CellPipeline:
             gold.record,
             recorder.points,
             result.notes,
+            audited.arrays,
         )
 
     def _audited(
         self, problem: Problem, original: CachedModel, gold: CachedModel, model: Recommender
-    ) -> dict[str, float]:
+    ) -> Audited:
         names = self.config.audit.audits
         if not names:
-            return {}
+            return Audited()
         phase("auditing")
         chunk_scores = self.config.evaluate.chunk_scores
-        context = AuditContext(problem.full, problem.retain, problem.request, self.config.seed, chunk_scores)
-        return run_audits(names, {"": model, "original": original.model, "gold": gold.model}, context)
+        references = {"original": original.model, "gold": gold.model}
+        context = AuditContext(
+            problem.full,
+            problem.retain,
+            problem.request,
+            self.config.seed,
+            chunk_scores,
+            self.config.train,
+            references,
+            lambda data, purpose: self._workshop().trained(data, purpose).model,
+        )
+        return run_audits(names, {"": model, **references}, context)
+
+    def _workshop(self) -> CellWorkshop:
+        """Where audits train models of their own, off the method's clock."""
+        return CellWorkshop(self.config, self.keys.data, self.cache, Stopwatch(self.device))
 
     def _unlearn(
         self, problem: Problem, original: Recommender, watch: Stopwatch, recorder: TrajectoryRecorder
     ) -> tuple[UnlearnResult, float]:
         method: UnlearningMethod = load_class("method", self.config.method.name)(self.config.method.options)
         options = self.config.method.options
+        problem, offline_seconds = self._prepared(method, original, problem)
         model = copy.deepcopy(original)
         warmup_seconds = warm_up(model, problem.retain, problem.batch_size)
         seed_everything(self.config.seed, f"unlearn:{self.config.method.name}")
         bound_to = {"full": problem.full, "retain": problem.retain}
-        with watch.running():
+        if "retain" in (options.graph_at_unlearning, options.graph_at_evaluation):
+            watch.add(self.graphs.seconds(problem.retain, besides=problem.full))
+        with watch.running(), matmul_precision(self.config.train.matmul_precision):
             if options.graph_at_unlearning != "full":
                 model.bind(bound_to[options.graph_at_unlearning])
             result = method.unlearn(model, problem, recorder)
+            self._repair(result, problem, watch, recorder)
             if options.graph_at_evaluation != options.graph_at_unlearning:
                 result.model.bind(bound_to[options.graph_at_evaluation])
         if not all(bool(torch.isfinite(parameter).all()) for parameter in result.model.parameters()):
             raise UnlearningDiverged(
                 "the unlearned weights are not finite: take smaller steps or fewer epochs"
             )
+        result.offline_seconds += offline_seconds
         return result, warmup_seconds
+
+    def _prepared(
+        self, method: UnlearningMethod, original: Recommender, problem: Problem
+    ) -> tuple[Problem, float]:
+        """The problem with what the method makes ready before any request, and the seconds that took."""
+        purpose, watch = f"prepare:{self.config.method.name}", Stopwatch(self.device)
+        setting = Setting(
+            data=problem.full,
+            generator=generator(self.config.seed, purpose, self.device),
+            batch_size=problem.batch_size,
+            learning_rate=problem.learning_rate,
+            workshop=CellWorkshop(self.config, self.keys.data, self.cache, watch),
+        )
+        own = copy.deepcopy(original)
+        seed_everything(self.config.seed, purpose)
+        with watch.running():
+            prepared = method.prepare(own, setting)
+        return dataclasses.replace(problem, prepared=prepared), watch.seconds
+
+    def _repair(
+        self, result: UnlearnResult, problem: Problem, watch: Stopwatch, recorder: TrajectoryRecorder
+    ) -> None:
+        """The repair stage, on the method's clock; its batches are the same for every method."""
+        stage, seed, before = self.config.applied_repair, self.config.seed, watch.seconds
+        if stage.batches == 0:
+            return
+        seed_everything(seed, "repair")
+        own = dataclasses.replace(problem, generator=generator(seed, "repair", self.device))
+        repair_stage(result.model, own, stage, recorder)
+        if result.online_seconds is not None:
+            result.online_seconds += watch.seconds - before
 
     def _trained(self, role: str, key: str, data: InteractionData) -> CachedModel:
         config = self.config
 
         def run(model: Recommender) -> TrainingRecord:
             with progress(f"training {role} {config.backbone.name} on {config.dataset.name}") as shown:
-                return train(model, data, config.train, config.seed, config.evaluate.chunk_scores, shown)
+                spent = self.graphs.seconds(data)
+                limit = config.evaluate.chunk_scores
+                return train(model, data, config.train, config.seed, limit, shown, spent)
 
         about = {
             "role": role,
@@ -160,17 +229,15 @@ class CellPipeline:
         return found
 
     def _built(self, data: InteractionData) -> Recommender:
-        cpu_data = data.to(torch.device("cpu"))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(self.config.seed, "initial weights"))
-            backbone = self.config.backbone
-            model: Recommender = load_class("backbone", backbone.name)(cpu_data, backbone.options)
-        model.to(self.device)
-        model.bind(data)
-        return model
+        return fresh_model(self.config.backbone, data, self.config.seed)
 
     def _problem(
-        self, full: InteractionData, retain: InteractionData, request: DeletionRequest, gold: CachedModel
+        self,
+        full: InteractionData,
+        retain: InteractionData,
+        request: DeletionRequest,
+        gold: CachedModel,
+        watch: Stopwatch,
     ) -> Problem:
         purpose = f"unlearn:{self.config.method.name}"
         return Problem(
@@ -181,6 +248,7 @@ class CellPipeline:
             batch_size=self.config.train.batch_size,
             learning_rate=self.config.train.learning_rate,
             gold=lambda: Trained(gold.model, gold.record.seconds, gold.record.examples),
+            workshop=CellWorkshop(self.config, self.keys.data, self.cache, watch),
         )
 
     def _times(self, online: float, offline: float, gold: TrainingRecord) -> dict[str, float]:

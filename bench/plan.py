@@ -80,7 +80,8 @@ class Planner:
     def plan(self, config: CellConfig) -> PlannedCell:
         """Check one cell against its data and look it up. Raises ``InputError``."""
         key, summary = self._dataset(config)
-        check_size(config.regime, summary)
+        if config.regime.name not in ("poison", "none"):  # injected users, or nothing
+            check_size(config.regime, summary)
         keys = cell_keys(config, key, request_checksum(config), device_type(config.device))
         record = self._record(config, keys.cell)
         return PlannedCell(
@@ -88,7 +89,7 @@ class Planner:
         )
 
     def _dataset(self, config: CellConfig) -> tuple[str, DataSummary]:
-        label = repr((config.dataset, config.data_root))
+        label = repr((config.dataset, config.poison, config.data_root))
         reader = reader_of(config)
         check_content(config, reader.modalities())
         if label not in self._data:
@@ -176,7 +177,8 @@ def check_audits(config: CellConfig, data: InteractionData, request: DeletionReq
     """Set the audits of a cell up, so that a request they cannot work on is refused here."""
     from bench.audits.base import AuditContext, load_audit
 
-    context = AuditContext(data, request.apply(data), request, config.seed, config.evaluate.chunk_scores)
+    limits = config.seed, config.evaluate.chunk_scores
+    context = AuditContext(data, request.apply(data), request, *limits, config.train)
     for name in config.audit.audits:
         load_audit(name)(context)
 

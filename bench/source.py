@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bench.audits import AUDITS
 from bench.registry import target_of
 
 LIGHT_IMPORTS = {
@@ -59,7 +60,11 @@ def code_digest(kind: str, name: str) -> str:
     Insensitive to comments, docstrings and layout. It is part of every key, so that editing a method,
     a backbone or what they share re-runs exactly the cells that depend on it.
     """
-    module = target_of(kind, name).partition(":")[0]
+    return module_digest(target_of(kind, name).partition(":")[0])
+
+
+def module_digest(module: str) -> str:
+    """The same for a module."""
     packages = {*FIRST_PARTY, module.partition(".")[0]}
     trees: dict[str, ast.Module] = {}
     waiting = [module]
@@ -69,6 +74,22 @@ def code_digest(kind: str, name: str) -> str:
             trees[current] = _source_tree(current)
             waiting += _imports(trees[current], packages)
     content = "".join(f"{name} {_shape(trees[name])}" for name in sorted(trees))
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@cache
+def audit_digest(name: str) -> str:
+    """The same for a registered audit, from its own file and those beside it that it imports."""
+    trees: dict[str, ast.Module] = {}
+    waiting = [AUDITS[name].partition(":")[0]]
+    while waiting:
+        current = waiting.pop()
+        if current not in trees:
+            trees[current] = _source_tree(current)
+            beside = f"{current.rpartition('.')[0]}."
+            packages = {current.partition(".")[0]}
+            waiting += [found for found in _imports(trees[current], packages) if found.startswith(beside)]
+    content = "".join(f"{module} {_shape(trees[module])}" for module in sorted(trees))
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

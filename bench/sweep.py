@@ -171,7 +171,7 @@ class _FinishedCount:
 def _row(cell: PlannedCell, run: Run | None) -> Row:
     config = cell.config
     labels = {
-        "dataset": config.dataset.name,
+        "dataset": config.data_name,
         "backbone": config.backbone.name,
         "regime": config.regime.name,
         "method": config.method.name,

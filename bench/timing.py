@@ -40,6 +40,10 @@ class Stopwatch:
             self._total += self._now() - self._since
             self._since = None
 
+    def add(self, seconds: float) -> None:
+        """Count seconds that another clock measured, such as the recorded time of a cached training."""
+        self._total += seconds
+
     @contextmanager
     def running(self) -> Iterator[None]:
         """Count the time spent inside."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-Regime = Literal["user", "item", "interaction"]
+Regime = Literal["user", "item", "interaction", "poison", "none"]
 Sampler = Literal["random", "core", "edge"]
 
 
@@ -19,7 +19,9 @@ class RequestOptions:
     """
 
     name: Regime = "user"
-    """Regime: all training pairs of some users, of some items (and their content), or single pairs."""
+    """Regime: all training pairs of some users, of some items (and their content), or single pairs;
+    ``poison``: of exactly the users that ``poison=backdoor`` or ``poison=spam`` injected; ``none``: nothing
+    is forgotten, the backbone alone is trained and measured."""
     ratio: Annotated[float, Field(gt=0, lt=1)] | None = 0.05
     """Share of the users, items or pairs of the training split; TRU's setting is not stated, 5 % is
     CURE4Rec's default."""

@@ -2,7 +2,9 @@
 
 Regimes: ``user`` (all training pairs of some users), ``item`` (all training pairs of some items,
 and the items' content), ``interaction`` (single training pairs). The forget set is cut from the
-training split only. Samplers ``random``, ``core`` and ``edge`` are those of CURE4Rec.
+training split only. ``poison`` is a user-level request for the users that ``datasets.poison`` injected;
+``none`` forgets nothing and leaves the data as they are.
+Samplers ``random``, ``core`` and ``edge`` are those of CURE4Rec.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from torch import Tensor
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from datasets.item_graphs import drop_items
+from datasets.poison import Injection
 from datasets.request_files import check_ids, read_request_file
 from datasets.request_options import Regime, RequestOptions
 from datasets.request_size import number
@@ -26,7 +29,7 @@ class DeletionRequest:
     """``users`` [U] and ``items`` [I] lose everything; ``forget`` [2, F] are the pairs that go.
 
     ``users`` is empty outside the user regime and ``items`` outside the item regime. Ids are sorted,
-    pairs are in the order of the training split.
+    pairs are in the order of the training split. Injected users are a request of the user regime.
     """
 
     regime: Regime
@@ -42,6 +45,8 @@ class DeletionRequest:
         stay, to be reported apart. In the item regime feature rows become zero, the items leave the
         item graphs, their text becomes empty, and they join ``withdrawn_items``.
         """
+        if self.regime == "none":
+            return data
         retained = replace(
             data,
             train=data.train[:, ~_contains(self.forget, data.train, data.num_items)],
@@ -72,17 +77,24 @@ def draw(options: RequestOptions, data: InteractionData) -> DeletionRequest:
         InputError: if the request is empty, leaves no training or validation pair, or its file names
             something that is not in the training split.
     """
+    if options.name == "none":
+        nothing = data.train[0, :0]
+        return DeletionRequest("none", nothing, nothing, data.train[:, :0])
     train = data.train.cpu()
+    regime: Regime = "user" if options.name == "poison" else options.name
     if options.name == "interaction":
         users = items = torch.empty(0, dtype=torch.long)
         mask = _listed_pairs(options, data, train) if options.file else _drawn_pairs(options, train)
     else:
-        row = 0 if options.name == "user" else 1
-        ids = _listed_ids(options, data, train[row]) if options.file else _drawn_ids(options, train[row])
+        row = 0 if regime == "user" else 1
+        if options.name == "poison":
+            ids = _injected_ids(data)
+        else:
+            ids = _listed_ids(options, data, train[row]) if options.file else _drawn_ids(options, train[row])
         users, items = (ids, ids[:0]) if row == 0 else (ids[:0], ids)
         mask = torch.isin(train[row], ids)
     request = DeletionRequest(
-        options.name, *(t.to(data.train.device) for t in (users, items, train[:, mask].contiguous()))
+        regime, *(t.to(data.train.device) for t in (users, items, train[:, mask].contiguous()))
     )
     _check_rest(request, options, data)
     return request
@@ -93,6 +105,15 @@ def _drawn_ids(options: RequestOptions, occurrences: Tensor) -> Tensor:
     order = _order(activity, options)
     drawn: Tensor = ids[order[: number(options, len(ids))]]
     return drawn.sort().values
+
+
+def _injected_ids(data: InteractionData) -> Tensor:
+    injection = Injection.of(data.provenance)
+    if injection is None:
+        raise InputError(
+            "regime=poison finds no injected users in the data: choose poison=backdoor or poison=spam."
+        )
+    return torch.arange(*injection.users)
 
 
 def _drawn_pairs(options: RequestOptions, train: Tensor) -> Tensor:

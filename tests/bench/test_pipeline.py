@@ -12,6 +12,7 @@ from bench.names import FORGET_RECALL, SPEEDUP, TEST_RECALL
 from bench.pipeline import UnlearningDiverged
 from bench.plan import PlannedCell, Planner
 from bench.tracking import Store
+from datasets.errors import InputError
 from tests.bench.cells import TINY
 
 
@@ -42,7 +43,7 @@ def test_what_a_run_holds(tmp_path: Path) -> None:
     assert dataset.dataset.digest == cell.keys.data
     assert '"num_users": 200' in dataset.dataset.profile
     names = {file.path for file in store.client.list_artifacts(run.info.run_id)}
-    assert names == {"per_user.safetensors", "trajectory.json"}
+    assert names == {"audits.safetensors", "per_user.safetensors", "trajectory.json"}
 
 
 def test_gold_and_original_are_their_own_yardstick(tmp_path: Path) -> None:
@@ -62,3 +63,18 @@ def test_weights_that_are_not_numbers_fail_the_cell(tmp_path: Path) -> None:
     (run,) = Store(cell.config.tracking).runs("attributes.status = 'FAILED'")
     assert "UnlearningDiverged" in run.data.tags["lethe.failure"]
     assert TEST_RECALL not in run.data.metrics
+
+
+def test_without_a_request_one_model_is_trained_and_measured(tmp_path: Path) -> None:
+    cell = planned(tmp_path, "method=original", "regime=none")
+    assert cell.keys.gold == cell.keys.original
+    metrics = Store(cell.config.tracking).client.get_run(run_cell(cell)).data.metrics
+    assert len(list((tmp_path / "cache" / "models").iterdir())) == 1
+    assert metrics[TEST_RECALL] == metrics["test_all_users/recall_at_20"]
+    assert FORGET_RECALL not in metrics
+
+
+@pytest.mark.parametrize("given", ["method=tru", "regime.ratio=0.1", "audit=standard"])
+def test_what_does_not_go_with_the_regime_none(tmp_path: Path, given: str) -> None:
+    with pytest.raises(InputError, match=r"regime=none|regime\.ratio=0\.1"):
+        planned(tmp_path, "method=original", "regime=none", given)

@@ -218,3 +218,9 @@ def test_check_size_counts_the_eligible(regime: Regime, expected: int) -> None:
 def test_a_request_that_leaves_no_validation_is_refused(data: InteractionData) -> None:
     with pytest.raises(InputError, match="the user request leaves no validation pair"):
         draw(options("user", "core", count=38), replace(data, valid=torch.tensor([[0, 0], [1, 2]])))
+
+
+def test_the_regime_none_leaves_the_data_as_they_are(data: InteractionData) -> None:
+    asked = draw(RequestOptions(name="none", ratio=None), data)
+    assert asked.forget.shape == (2, 0)
+    assert asked.apply(data) is data
