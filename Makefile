@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: demo test ui install clean
+.PHONY: demo test ui site install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m bench experiment=demo
@@ -18,6 +18,10 @@ test: $(VENV)/.installed-test
 
 ui: $(VENV)/.installed
 	$(BIN)/mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
+
+site: $(VENV)/.installed
+	$(BIN)/python -m results site
+	$(BIN)/python -m results figures
 
 install: $(VENV)/.installed
 

@@ -36,7 +36,7 @@ from datasets.errors import InputError
 
 CONFIG_NAME = "config"
 UNION = "union"
-"""Sweep parameter of an experiment whose lines are sweeps of their own, run one after the other as one."""
+"""Sweep parameter whose lines (or parts between ``;``) are sweeps of their own, run as one sweep."""
 
 
 @dataclass(frozen=True)
@@ -186,8 +186,8 @@ def _sweep_lists(overrides: list[str], multirun: bool) -> tuple[list[str], list[
 
 
 def _lines(text: str) -> list[list[str]]:
-    """The words of each line, as a shell would read them; empty lines and comments are left out."""
-    return [words for line in text.splitlines() if (words := shlex.split(line, comments=True))]
+    """The words of each line (or part between ``;``) as a shell reads them, without comments."""
+    return [words for line in re.split(r"[\n;]", text) if (words := shlex.split(line, comments=True))]
 
 
 def _product(from_config: Sequence[str], overrides: Sequence[str]) -> list[list[str]]:

@@ -44,7 +44,8 @@ def relaxed(logits: Tensor, temperature: float, noise: Noise | None) -> Tensor:
     if noise is not None:
         drawn = _gumbel(logits)
         logits = logits + (drawn if noise == "gumbel" else drawn - _gumbel(logits))
-    return (logits / temperature).softmax(dim=-1)
+    shares: Tensor = (logits / temperature).softmax(dim=-1)
+    return shares
 
 
 def hypergraph(users: Tensor, items: Tensor, embeddings: Tensor, steps: int) -> Hypergraph:
@@ -55,6 +56,11 @@ def hypergraph(users: Tensor, items: Tensor, embeddings: Tensor, steps: int) -> 
     for _ in range(steps - 1):
         hyperedges = collect @ aligned_rows(items @ hyperedges)
     return Hypergraph(users, items, hyperedges)
+
+
+def reached(dependencies: Tensor, hyperedges: Tensor) -> Tensor:
+    """What nodes take from their hyperedges: dependencies [n, K], hyperedges [K, d] -> [n, d]."""
+    return (aligned_rows(dependencies) @ hyperedges)[: len(dependencies)]
 
 
 def contrast(
@@ -78,8 +84,9 @@ def contrast(
 
 def _scaled(dependencies: Tensor, hyperedges: Tensor) -> Tensor:
     """Dependencies divided by the norm of the node that they make."""
-    norms = (dependencies @ hyperedges).norm(dim=-1, keepdim=True)
-    return dependencies / norms.clamp(min=_SMALLEST)
+    norms = reached(dependencies, hyperedges).norm(dim=-1, keepdim=True)
+    scaled: Tensor = dependencies / norms.clamp(min=_SMALLEST)
+    return scaled
 
 
 def _gumbel(like: Tensor) -> Tensor:

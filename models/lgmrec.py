@@ -40,7 +40,7 @@ from models.graph import (
     normalised_adjacency,
     sparse_operator,
 )
-from models.hypergraph import Hypergraph, contrast, hypergraph, relaxed
+from models.hypergraph import Hypergraph, contrast, hypergraph, reached, relaxed
 from models.losses import norms, triple_bpr
 from models.multimodal import MultimodalRecommender
 from models.stable import aligned_columns, aligned_rows
@@ -48,7 +48,7 @@ from models.stable import aligned_columns, aligned_rows
 
 @dataclass(frozen=True)
 class LGMRecOptions:
-    """Defaults: the authors' point on Baby (spec mmrecun.md, section 10)."""
+    """Defaults: the authors' point on Baby (spec mmrecun.md, section 10), ``cl_weight`` apart."""
 
     embedding_dim: Annotated[int, Field(ge=1)] = 64
     """Width of all embeddings and of projected content."""
@@ -71,8 +71,11 @@ class LGMRecOptions:
     """Temperature tau of the dependencies; the released code has one constant for this and the next."""
     temperature: Annotated[float, Field(ge=0.02)] = 0.2
     """Temperature of the contrast; below 0.012 its exponentials would overflow."""
-    cl_weight: Annotated[float, Field(ge=0)] = 0.2048
-    """Weight of the contrast, per example. The published 1e-4 multiplies a sum over batches of 2048."""
+    cl_weight: Annotated[float, Field(ge=0)] = 0.02048
+    """Weight of the contrast, per example. The published 1e-4 multiplies a sum over batches of 2048, which
+    is .2048 per example, with raw features; with short, centred features the dependencies are mostly
+    noise, and so is the contrast, which at that weight keeps the ID embeddings from learning. A
+    tenth of it is ours."""
     norm_weight: Annotated[float, Field(ge=0)] = 1e-6
     """Weight of the norms (not squared) of the batch's final embeddings, per example."""
     modalities: tuple[str, ...] | None = None
@@ -124,8 +127,8 @@ class LGMRec(MultimodalRecommender):
     def embeddings(self) -> tuple[Tensor, Tensor]:
         """Behaviour, content and global views of users and items, summed."""
         views = self._views()
-        reached = [torch.cat([h.users, h.items]) @ h.hyperedges for h in views.hypergraphs]
-        return self.split(self._fused(views.behaviour, views.content, reached))
+        total = [reached(torch.cat([h.users, h.items]), h.hyperedges) for h in views.hypergraphs]
+        return self.split(self._fused(views.behaviour, views.content, total))
 
     def branch_embeddings(self) -> dict[str, tuple[Tensor, Tensor]]:
         """The local views before fusion: ``id`` and one per modality, each (users, items)."""
@@ -137,12 +140,12 @@ class LGMRec(MultimodalRecommender):
         views = self._views()
         items = torch.cat([batch.positives, batch.negatives])
         nodes = torch.cat([batch.users, items + self.num_users])
-        reached = [
-            torch.cat([F.embedding(batch.users, h.users), F.embedding(items, h.items)]) @ h.hyperedges
+        total = [
+            reached(torch.cat([F.embedding(batch.users, h.users), F.embedding(items, h.items)]), h.hyperedges)
             for h in views.hypergraphs
         ]
         local = [F.embedding(nodes, view) for view in views.content]
-        rows = self._fused(F.embedding(nodes, views.behaviour), local, reached).chunk(3)
+        rows = self._fused(F.embedding(nodes, views.behaviour), local, total).chunk(3)
         contrastive = len(self.modalities) > 1 and self.options.cl_weight
         return LossTerms(
             ranking=triple_bpr(*rows),
@@ -183,7 +186,9 @@ class LGMRec(MultimodalRecommender):
     def _dependencies(self, m: str) -> tuple[Tensor, Tensor]:
         """Of users [users, K] and items [items, K] on the hyperedges of modality ``m``."""
         features = aligned_columns(self.feature_tables.rows(m))
-        weight = aligned_rows(aligned_columns(self.hyperedges[m].weight))
+        layer = self.hyperedges[m]
+        assert isinstance(layer, nn.Linear)
+        weight = aligned_rows(aligned_columns(layer.weight))
         items = self.feature_tables.blanked(F.linear(features, weight)[:, : self.options.hyperedges])
         users = self._counts * self.propagation(items, self._mean)
         noise = self.options.noise if self.training else None
@@ -191,11 +196,13 @@ class LGMRec(MultimodalRecommender):
         users, items = (F.dropout(share, self.options.dropout, self.training) for share in shares)
         return users, self.feature_tables.blanked(items)
 
-    def _fused(self, behaviour: Tensor, content: Sequence[Tensor], reached: Sequence[Tensor]) -> Tensor:
+    def _fused(self, behaviour: Tensor, content: Sequence[Tensor], reach: Sequence[Tensor]) -> Tensor:
         """Fuse matching rows, all [n, d]: [n, d]."""
         for view in content:
             behaviour = behaviour + F.normalize(view, dim=-1)
-        return behaviour + self.options.alpha * F.normalize(torch.stack(tuple(reached)).sum(dim=0), dim=-1)
+        total = torch.stack(tuple(reach)).sum(dim=0)
+        fused: Tensor = behaviour + self.options.alpha * F.normalize(total, dim=-1)
+        return fused
 
     def _contrasts(self, graphs: Sequence[Hypergraph], batch: Batch) -> dict[str, Tensor]:
         """One term per pair of modalities: of the batch's users and of its positives."""

@@ -18,8 +18,8 @@ Self-supervised tasks:
     fm          feature masking: the same with the items' input of one view blanked, another in each
     fd_fm       both
 
-The modalities are taken in the paper's order, image first and text last. The image of a withdrawn item
-is W_m x_m + b_m blanked: nothing of its content reaches a view.
+The modalities are taken in the paper's order, image first and text last. What a withdrawn item puts into
+a content view is zero, the bias included.
 """
 
 from __future__ import annotations
@@ -137,8 +137,8 @@ class SLMRec(MultimodalRecommender):
 
     def fusion_parameters(self) -> list[nn.Parameter]:
         """Weight matrices (no biases) of projections, fusions and alignment."""
-        layers = [layer for layer in self.modules() if isinstance(layer, nn.Linear)]
-        return [layer.weight for layer in layers]
+        layers = {id(layer.weight) for layer in self.modules() if isinstance(layer, nn.Linear)}
+        return [parameter for parameter in self.parameters() if id(parameter) in layers]
 
     def _inputs(self) -> dict[str, Tensor]:
         """What the items put into the view of each branch, ``id`` first: [items, d]."""

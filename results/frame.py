@@ -1,13 +1,101 @@
-"""Finished cells as a DataFrame: one row per cell, read from MLflow and nowhere else."""
+"""What MLflow holds about cells, and nothing else: runs, the frame of finished cells, per-user arrays.
+
+``runs`` gives every recorded run of a cell with all that was logged; ``cells`` is the flat frame that
+leaderboards and pages start from; ``per_user`` reads the arrays behind a run's means.
+"""
 
 from __future__ import annotations
 
-import mlflow
-import pandas as pd
+import logging
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from bench.names import CELL_KEY_TAG, KIND_TAG
+import pandas as pd
+from safetensors.numpy import load_file
+
+from bench.finished import SQLITE
+from bench.names import CELL_KEY_TAG, FAILURE_TAG, KIND_TAG
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from numpy.typing import NDArray
 
 LABELS = ("dataset", "backbone", "regime", "method", "seed")
+PER_USER = "per_user.safetensors"
+
+
+@dataclass(frozen=True)
+class CellRun:
+    """One MLflow run of a cell.
+
+    ``labels`` has the keys of ``LABELS``; ``params``, ``metrics`` and ``tags`` are all that was logged;
+    ``ended`` is the time of its end in milliseconds, 0 while it runs; ``cause`` says why it failed.
+    """
+
+    run_id: str
+    cell_key: str
+    status: str
+    labels: dict[str, str]
+    params: dict[str, str] = field(repr=False)
+    metrics: dict[str, float] = field(repr=False)
+    tags: dict[str, str] = field(repr=False)
+    ended: int = 0
+
+    @property
+    def seed(self) -> int:
+        """The training seed."""
+        return int(self.labels["seed"])
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything of the cell is recorded."""
+        return self.status == "FINISHED"
+
+    @property
+    def cause(self) -> str:
+        """Why the run failed or was killed, "" where it did not or nothing is known."""
+        return self.tags.get(FAILURE_TAG, "")
+
+
+def client_of(uri: str) -> MlflowClient:
+    """A client of the store, without MLflow's chatter on standard error."""
+    for noisy in ("alembic", "mlflow"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def runs(uri: str, experiment: str) -> list[CellRun]:
+    """Every run of a cell in the experiment, oldest end first; none where it does not exist."""
+    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
+        return []  # MLflow's client would create it
+    client = client_of(uri)
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        return []
+    every: list[CellRun] = []
+    token: str | None = None
+    while token is None or token:
+        page = client.search_runs(
+            [found.experiment_id], f"tags.`{KIND_TAG}` = 'cell'", max_results=1000, page_token=token
+        )
+        every += [_cell_run(run) for run in page]
+        token = page.token or ""
+    return sorted(every, key=lambda run: (run.ended, run.run_id))
+
+
+def latest(every: Iterable[CellRun]) -> list[CellRun]:
+    """The latest finished run of each cell, sorted by labels: equal stores give equal lists."""
+    by_key = {run.cell_key: run for run in every if run.finished}
+    return sorted(by_key.values(), key=lambda run: (*(run.labels[label] for label in LABELS), run.cell_key))
 
 
 def cells(uri: str, experiment: str) -> pd.DataFrame:
@@ -16,22 +104,45 @@ def cells(uri: str, experiment: str) -> pd.DataFrame:
     The latest run counts where a cell was forced again. Rows are sorted by label, so equal stores
     give equal frames. Empty where the experiment does not exist or holds no finished cell.
     """
-    client = mlflow.MlflowClient(tracking_uri=uri)
-    found = client.get_experiment_by_name(experiment)
+    return frame(latest(runs(uri, experiment)))
+
+
+def frame(chosen: Iterable[CellRun], extra: Mapping[str, Mapping[str, Any]] | None = None) -> pd.DataFrame:
+    """Runs as a frame in their order; ``extra`` gives more columns by run id."""
     columns = ["run_id", "cell_key", *LABELS]
-    if found is None:
-        return pd.DataFrame(columns=columns)
-    query = f"attributes.status = 'FINISHED' and tags.`{KIND_TAG}` = 'cell'"
-    latest: dict[str, dict[str, object]] = {}
-    token: str | None = None
-    while token is None or token:
-        page = client.search_runs(
-            [found.experiment_id], query, order_by=["attributes.end_time"], max_results=1000, page_token=token
-        )
-        for run in page:
-            labels = {label: run.data.tags[label] for label in LABELS}
-            key = run.data.tags[CELL_KEY_TAG]
-            latest[key] = {"run_id": run.info.run_id, "cell_key": key, **labels, **run.data.metrics}
-        token = page.token or ""
-    frame = pd.DataFrame(list(latest.values()), columns=None if latest else columns)
-    return frame.sort_values([*LABELS, "cell_key"], ignore_index=True)
+    rows = [
+        {
+            "run_id": run.run_id,
+            "cell_key": run.cell_key,
+            **run.labels,
+            **(extra or {}).get(run.run_id, {}),
+            **dict(sorted(run.metrics.items())),
+        }
+        for run in chosen
+    ]
+    return pd.DataFrame(rows, columns=None if rows else columns)
+
+
+def per_user(uri: str, run_id: str) -> dict[str, NDArray[np.generic]]:
+    """Per-user arrays of a run by name, e.g. ``test/users`` [U] and ``test/recall_at_20`` [U].
+
+    Empty where the run logged none.
+    """
+    client = client_of(uri)
+    if PER_USER not in {artifact.path for artifact in client.list_artifacts(run_id)}:
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        return dict(load_file(Path(client.download_artifacts(run_id, PER_USER, folder))))
+
+
+def _cell_run(run: Run) -> CellRun:
+    return CellRun(
+        run.info.run_id,
+        run.data.tags[CELL_KEY_TAG],
+        run.info.status,
+        {label: run.data.tags[label] for label in LABELS},
+        dict(run.data.params),
+        dict(run.data.metrics),
+        dict(run.data.tags),
+        run.info.end_time or 0,
+    )

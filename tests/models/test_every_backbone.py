@@ -207,7 +207,7 @@ def test_the_loss_has_second_derivatives(name: str) -> None:
                 p += step * v
         return slope().item()
 
-    step = 2e-3 if name in CURVED else 1e-2
+    step = 2e-4 if name in CURVED else 1e-2
     products = torch.autograd.grad(slope(), parameters)
     curvature = sum((h * v).sum().item() for h, v in zip(products, direction, strict=True))
     difference = (moved(step) - moved(-2 * step)) / (2 * step)

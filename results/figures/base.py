@@ -1,0 +1,112 @@
+"""The contract of a figure, and what several figures share: sizes, markers, legends, commands."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
+
+from results.figures.source import Source, title
+from results.layout import AUDIT
+from results.styles import INK, Style
+
+Pages = list[tuple[str, Canvas]]
+"""Canvases with the part of the file name that tells them apart ("" for the only one)."""
+
+INK_COLOUR, MUTED, BAND = "#16191d", "#565d66", "#d5d9de"
+MARKERS = {
+    "circle": "o",
+    "square": "s",
+    "triangle": "^",
+    "inverted": "v",
+    "diamond": "D",
+    "pentagon": "p",
+    "cross": "X",
+    "plus": "P",
+    "star": "*",
+}
+PANEL = (3.1, 2.5)
+"""Width and height of a panel in inches: two fill the width of a page."""
+
+
+class Figure(ABC):
+    """One figure. ``name`` is its file name; ``audit`` what its cells must have been run with."""
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+    audit: ClassVar[str] = AUDIT
+    methods: ClassVar[str] = "original,retrain,mmrecun,tru"
+    options: ClassVar[tuple[str, ...]] = ()
+    """Further overrides of the cells that fill it."""
+
+    @abstractmethod
+    def pages(self, source: Source) -> Pages:
+        """What there is to draw; empty where the data is missing. Never an empty canvas."""
+
+    def command(self, source: Source) -> str:
+        """The sweep that fills it: for what the store has, else for the paper's user level on Baby."""
+        settings = list(source.settings) or [("baby", "mgcn", "user")]
+        places = [
+            f"{key}={','.join(dict.fromkeys(setting[index] for setting in settings))}"
+            for index, key in enumerate(("dataset", "backbone", "regime"))
+        ]
+        words = [*places, f"method={self.methods}", *self.options, f"audit={self.audit}", *source.fixed]
+        return " ".join(["python -m bench -m", *words])
+
+
+def panels(
+    count: int, size: tuple[float, float] = PANEL, columns: int = 3, **options: Any
+) -> tuple[Canvas, list[Axes]]:
+    """A canvas with ``count`` panels, at most ``columns`` side by side."""
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    canvas = Canvas(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+    every = canvas.subplots(rows, columns, squeeze=False, **options).ravel()
+    for unused in every[count:]:
+        unused.remove()
+    return canvas, list(every[:count])
+
+
+def colour(style: Style) -> str:
+    """The style's colour on paper."""
+    return INK_COLOUR if style.colour == INK else style.colour
+
+
+def marker(style: Style) -> dict[str, Any]:
+    """Marker arguments of a line or point."""
+    return {
+        "marker": MARKERS[style.shape],
+        "markersize": 9 if style.shape == "star" else 6,
+        "markerfacecolor": colour(style),
+        "markeredgecolor": INK_COLOUR,
+        "markeredgewidth": 0.6,
+    }
+
+
+def legend(
+    canvas: Canvas,
+    looks: Mapping[str, Style],
+    methods: Iterable[str],
+    line: bool = False,
+    more: Sequence[Line2D] = (),
+) -> None:
+    """One legend for all panels, below them; ``more`` are further entries."""
+    handles = []
+    for name in dict.fromkeys(methods):
+        look, style = looks[name], "-" if line else ""
+        handles.append(Line2D([], [], ls=style, color=colour(look), label=title(name), **marker(look)))
+    handles += more
+    canvas.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)), frameon=False)
+
+
+def by_backbone(settings: Iterable[Sequence[str]]) -> dict[str, list[tuple[str, ...]]]:
+    """Settings by their backbone: one page each."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for setting in settings:
+        found.setdefault(setting[1], []).append(tuple(setting))
+    return found

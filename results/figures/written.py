@@ -1,0 +1,63 @@
+"""Canvases as PDF and PNG whose bytes depend on nothing but what is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.figure import Figure as Canvas
+
+from results.figures.base import INK_COLOUR, MUTED
+
+STYLE = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8.0,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK_COLOUR,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#d9dde2",
+    "grid.linewidth": 0.6,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "text.color": INK_COLOUR,
+    "pdf.fonttype": 42,  # TrueType, as publishers ask for
+    "savefig.dpi": 200,
+}
+NO_STAMPS = {
+    "pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Inside, figures look the same whatever a user's matplotlib is set to."""
+    # The back end is left alone: it is chosen by the canvas, and setting it would close windows.
+    style: Any = {key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith("backend")}
+    style |= STYLE
+    with mpl.rc_context(style):
+        yield
+
+
+def write(folder: Path, name: str, canvas: Canvas) -> Iterator[Path]:
+    """Write ``<folder>/<name>.pdf`` and ``.png``, inside ``drawing()``; gives the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for form, backend in (("pdf", FigureCanvasPdf), ("png", FigureCanvasAgg)):
+        path = folder / f"{_safe(name)}.{form}"
+        backend(canvas).print_figure(path, format=form, metadata=NO_STAMPS[form])
+        yield path
+
+
+def _safe(name: str) -> str:
+    """A name from the store as part of a file name."""
+    return "".join(letter if letter.isalnum() or letter in "._-+" else "-" for letter in name)

@@ -1,0 +1,32 @@
+"""Printed names of backbones, data sets and methods."""
+
+from __future__ import annotations
+
+TITLES = {
+    "mgcn": "MGCN",
+    "mig_gt": "MIG-GT",
+    "bpr": "BPR",
+    "vbpr": "VBPR",
+    "lightgcn": "LightGCN",
+    "mmgcn": "MMGCN",
+    "dualgnn": "DualGNN",
+    "lattice": "LATTICE",
+    "bm3": "BM3",
+    "freedom": "FREEDOM",
+    "slmrec": "SLMRec",
+    "lgmrec": "LGMRec",
+    "baby": "Baby",
+    "sports": "Sports",
+    "clothing": "Clothing",
+    "original": "Original",
+    "retrain": "Retrain (gold)",
+    "ultrare": "UltraRE",
+    "multidelete": "MultiDelete",
+    "scalegun": "ScaleGUN",
+    "mmrecun": "MMRecUn",
+    "tru": "TRU",
+    "tru_without_gate": "TRU w/o ranking gate",
+    "tru_without_scaling": "TRU w/o modality scaling",
+    "tru_without_isolation": "TRU w/o layer selection",
+}
+"""Printed names; what is not listed is printed by its name in ``conf``."""
