@@ -50,9 +50,10 @@ SAME_WEIGHTS: dict[Regime, set[str]] = {
 """Methods declared to leave the same weights: they take no step, and differ in the graph if at all."""
 
 
-READS_FORGOTTEN_CONTENT = {"scalegun"}
-"""Methods whose one step is the difference of two gradients, the first of them on the full data: like the
-forgotten pairs of every other method, the forgotten content decides what is taken out."""
+READS_FORGOTTEN_CONTENT = {"scalegun", "ssd"}
+"""Methods that measure something on the full data, by which they take out: ScaleGUN the first of its two
+gradients, SSD the importance of each weight, which its authors compute once, before any request. Like the
+forgotten pairs of every other method, the forgotten content decides what goes."""
 
 
 def accepted(method: str, backbone: str) -> UnlearningMethod | None:

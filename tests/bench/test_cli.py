@@ -68,13 +68,13 @@ def test_a_sweep_runs_once_and_is_found_finished_afterwards(tmp_path: Path) -> N
     assert first.returncode == 0, first.stderr
     assert finished(first) == 3
     assert "recall@20" in first.stdout
-    weights = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.safetensors")}
+    weights = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "models").rglob("*.safetensors")}
     assert len(weights) == 2
     again = bench(tmp_path, *sweep)
     assert again.returncode == 0
     assert again.stdout.count("finished before") == 3
     assert "trained in" not in again.stderr + again.stdout
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.safetensors")} == weights
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "models").rglob("*.safetensors")} == weights
     plan = bench(tmp_path, *sweep, "seed=0,1", "run.dry=true")
     assert "3 cells to run, 2 models to train" in plan.stdout
     forced = bench(tmp_path, *sweep, "run.mode=always")

@@ -29,7 +29,7 @@ from tests.bench.audits.planted import planted_cell, planted_data
 from tests.bench.audits.test_membership_score import Scores
 from tests.tiny import NUM_ITEMS, tiny_data
 
-REGIMES = [regime for regime in get_args(Regime) if regime != "poison"]
+REGIMES = [regime for regime in get_args(Regime) if regime not in ("poison", "none")]
 
 
 def tiny_context(regime: str = "user", **changes: Any) -> AuditContext:

@@ -1,0 +1,1 @@
+"""What makes MLflow's own pages readable: means over seeds, descriptions, saved views, pages of sweeps."""

@@ -1,0 +1,101 @@
+"""Saved views of the run list: columns, filter and order under a name in MLflow's menu *Views*.
+
+MLflow's run list starts without a single metric, and what it shows is kept in each browser. A view is an
+experiment tag that the pages read; its form is that of MLflow 3.17 (``mlflow.sharedViewState.<id>``: a
+name, times, and the state of the list as JSON). Older pages ignore what they do not know.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.names import KIND_TAG
+from results.leaderboard import COLUMNS
+from results.mlflow_ui.names import AGGREGATE, DEVIATION, SEEDS, SWEEP
+
+VIEW_TAG = "mlflow.sharedViewState."
+KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
+"""Runs of models: without it the pages ask whether this is about language models."""
+LABELS = ("dataset", "backbone", "regime", "method")
+HEADLINES = tuple(metric for metric, _, _ in COLUMNS)
+SECONDS = "time/unlearn_seconds"
+NAME_WIDTH, WIDE, NARROW = 330, 110, 90
+"""Pixels."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A named state of the run list. ``columns``: canonical names, e.g. ``metrics.`test/recall_at_20```."""
+
+    name: str
+    filter: str
+    columns: tuple[str, ...]
+    order: str
+    ascending: bool = False
+    expanded: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Part of the tag and of the address."""
+        return "lethe-" + "-".join(self.name.lower().replace(":", "").split())
+
+    @property
+    def tag(self) -> tuple[str, str]:
+        """Key and value of the experiment tag."""
+        created = len(VIEWS) - VIEWS.index(self)  # MLflow lists the newest first; a clock would change bytes
+        envelope = {"name": self.name, "createdAt": created, "updatedAt": created, "state": self._state()}
+        return VIEW_TAG + self.id, json.dumps(envelope, sort_keys=True)
+
+    def _state(self) -> str:
+        state = {
+            "searchFilter": self.filter,
+            "orderByKey": self.order,
+            "orderByAsc": self.ascending,
+            "startTime": "ALL",
+            "lifecycleFilter": "Active",
+            "modelVersionFilter": "All Runs",
+            "datasetsFilter": [],
+            "selectedColumns": list(self.columns),
+            "columnOrder": [],
+            "columnWidths": {},
+        }
+        return json.dumps(state, sort_keys=True)
+
+
+def _tags(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"tags.`{name}`" for name in names)
+
+
+def _metrics(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"metrics.`{name}`" for name in names)
+
+
+def _kind(kind: str) -> str:
+    return f"tags.`{KIND_TAG}` = '{kind}'"
+
+
+BY_NAME, BY_TIME = "tags.`mlflow.runName`", "attributes.start_time"
+VIEWS: tuple[View, ...] = (
+    View(
+        "Means over seeds",
+        _kind(AGGREGATE),
+        _metrics([SEEDS, *HEADLINES, SECONDS, DEVIATION + HEADLINES[0]]),
+        BY_NAME,
+        ascending=True,
+    ),
+    View("Cells", _kind("cell"), _tags([*LABELS, "seed"]) + _metrics([*HEADLINES, SECONDS]), BY_NAME, ascending=True),
+    View("Sweeps", _kind(SWEEP), ("attributes.`Description`", *_tags(["lethe.command", "lethe.commit"])), BY_TIME),
+    View(
+        "What went wrong",
+        f"{_kind('cell')} and attributes.status != 'FINISHED'",
+        _tags([*LABELS, "seed", "lethe.failure"]),
+        BY_TIME,
+    ),
+)
+
+
+def view_link(experiment_id: str, view: View) -> str:
+    """Where MLflow's pages show the run list in this view."""
+    return f"#/experiments/{experiment_id}/runs?viewStateShareKey={view.id}"
