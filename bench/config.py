@@ -111,6 +111,8 @@ class TrackingConfig:
     name: str = "local"
     parent: str | None = None
     """MLflow run id of the sweep; set by the sweep itself."""
+    publish: bool = True
+    """Whether MLflow's pages are brought up to date at the end: means over seeds, descriptions, artifacts."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ class CellConfig:
     tuned: bool = False
     """Overlay the method's tuned options (``bench/tuned.py``)."""
     tuned_dir: Path | None = None
-    """Folder of the tuned files; null: conf/tuned of the checkout."""
+    """Folder of the tuned files; null: conf/tuned_options of the checkout."""
     tuning_seconds: float | None = None
     """What finding the tuned options cost; set by the overlay itself, null where nothing was overlaid."""
 

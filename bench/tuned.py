@@ -44,7 +44,7 @@ def search_file(method: str, config_dir: str | None = None) -> Path | None:
 
 def tuned_file(config: CellConfig) -> Path:
     """Where the tuned options of a cell's data set, backbone, regime and method are."""
-    root = config.tuned_dir or CONFIG_DIR / "tuned"
+    root = config.tuned_dir or CONFIG_DIR / "tuned_options"
     folder = root / config.data_name / config.backbone.name / config.regime.name
     return folder / f"{config.method.name}.yaml"
 

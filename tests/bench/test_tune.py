@@ -14,7 +14,7 @@ import yaml
 from bench import trial as trial_module
 from bench import tune_run
 from bench.cell import run_cell
-from bench.config import Choice
+from bench.config import CONFIG_DIR, Choice
 from bench.grid import expand, expand_grid
 from bench.keys import cell_keys
 from bench.names import FORGET_RECALL, TUNED_TAG, TUNING_SECONDS_TAG, VALID_RECALL
@@ -403,6 +403,19 @@ def test_a_missing_or_damaged_file_names_the_command_that_writes_it(
     command = "python -m bench.tune dataset=synthetic_tiny backbone=mgcn regime=user method=finetune"
     assert command in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+COMMITTED = sorted((CONFIG_DIR / "tuned_options").glob("*/*/*/*.yaml"))
+
+
+@pytest.mark.parametrize("file", COMMITTED, ids=lambda file: "-".join(file.with_suffix("").parts[-4:]))
+def test_the_files_of_the_checkout_are_taken(file: Path) -> None:
+    """A folder of conf that has the name of a key would make Hydra take the key for a group."""
+    dataset, backbone, regime, method = file.with_suffix("").parts[-4:]
+    setting = [f"dataset={dataset}", f"backbone={backbone}", f"regime={regime}", f"method={method}"]
+    (config,) = expand([*setting, "tuned=true"], multirun=False)
+    values = yaml.safe_load(file.read_text(encoding="utf-8"))["method"]
+    assert {name: getattr(config.method.options, name) for name in values} == values
 
 
 def test_an_option_that_is_gone_is_refused(tmp_path: Path) -> None:
