@@ -1,5 +1,6 @@
 # Two commands: `make demo` (the main job on the embedded data set) and `make test`.
 PYTHON ?= python3
+PORT ?= 5000
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
@@ -8,6 +9,12 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraint
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m bench experiment=demo
+	$(BIN)/python -m bench experiment=tru_tables_small launch=local launch.jobs=2
+	$(BIN)/python -m results leaderboard --out site/leaderboard.md
+	$(BIN)/python -m results tru-tables --small --out site/tables.md
+	$(BIN)/python -m results site
+	@echo "site/index.html: everything on one page, opens in a browser without a server."
+	@echo "site/leaderboard.md, site/tables.md: the leaderboard, and TRU's Tables 1 to 4 on the synthetic set."
 	@echo "Next: make ui opens these runs in MLflow; docs/add-a-method.md shows how to add a method."
 
 test: $(VENV)/.installed-test
@@ -17,7 +24,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 ui: $(VENV)/.installed
-	$(BIN)/mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
+	$(BIN)/python -m results ui --port $(PORT)
 
 site: $(VENV)/.installed
 	$(BIN)/python -m results site

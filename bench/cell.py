@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from bench.dataset import reader_of
 from bench.devices import describe
 from bench.disk import is_disk_full, require_space
-from bench.names import CELL_KEY_TAG, KIND_TAG, TUNED_TAG, TUNING_SECONDS_TAG
+from bench.names import CELL_KEY_TAG, HEADLINES, KIND_TAG, TUNED_TAG, TUNING_SECONDS_TAG
 from bench.parameters import parameters
 from bench.pipeline import CellPipeline, CellResult
 from bench.plan import PlannedCell
@@ -109,6 +109,7 @@ def _record(store: Store, run_id: str, result: CellResult) -> None:
         curves |= _curves(role, record.curve)
     metrics = result.measured.metrics | counts
     metrics |= _training_metrics("original", result.original) | _training_metrics("gold", result.gold)
+    metrics = {name: metrics[name] for name in HEADLINES if name in metrics} | metrics
     notes = {f"note.{key}": str(value) for key, value in result.notes.items()}
     store.log(run_id, metrics=metrics, curves=curves, tags=notes)
     store.log_arrays(run_id, "per_user.safetensors", result.measured.per_user)

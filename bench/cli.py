@@ -6,9 +6,10 @@ Exit codes: 0 all cells finished, 1 a cell failed, 2 the user's input is wrong, 
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -23,14 +24,19 @@ from bench.locks import held, lock_file
 from bench.plan import PlannedCell, Planner, rehearse
 from datasets.errors import InputError
 
+if TYPE_CHECKING:
+    from bench.sweep import EndedSweep
+
+Presenter = Callable[["EndedSweep"], None]
 log = logging.getLogger(__name__)
 
 USER_ERROR, CELL_FAILED, INTERRUPTED = 2, 1, 130
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code."""
+def main(arguments: Sequence[str] | None = None, present: Presenter | None = None) -> int:
+    """Run the command line; the exit code. ``present`` is told of a sweep that has ended."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
+    command = shlex.join(["python", "-m", "bench", *argv])
     known = get_args_parser().parse_intermixed_args(argv)
     # Hydra wants its flags in one piece; people write overrides on both sides of -m.
     argv = [a for a in argv if a not in known.overrides] + known.overrides
@@ -48,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if cells[0].config.run.dry:
             print_plan(cells)
             return 0
-        return _run(argv, grid, cells)
+        return _run(argv, grid, cells, command, present)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR
@@ -62,20 +68,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return CELL_FAILED
 
 
-def _run(argv: list[str], grid: Grid, cells: list[PlannedCell]) -> int:
+def _run(
+    argv: list[str], grid: Grid, cells: list[PlannedCell], command: str, present: Presenter | None
+) -> int:
     due = [cell for cell in cells if cell.is_due()]
     if due:
         rehearse(due)
     from bench.sweep import Sweep
 
-    with Sweep(cells) as sweep:
+    with Sweep(cells, command) as sweep:
         if due and grid.multirun:
             with sweep.watched():
                 sweep.launch(grid.overrides, grid.shared, cell_task)
         elif due:
             with sweep.watched():
                 _hydra(argv)
-    return sweep.report()
+    code = sweep.report()
+    if present is not None and cells[0].config.tracking.publish and (due or len(cells) > 1):
+        _present(present, sweep.ended())
+    return code
+
+
+def _present(present: Presenter, ended: EndedSweep) -> None:
+    """What goes wrong here, whatever it is, must not touch the outcome of a sweep that is recorded."""
+    try:
+        present(ended)
+    except Exception as error:
+        log.debug("presenting failed", exc_info=error)
+        print(
+            f"warning: MLflow's pages could not be brought up to date ({type(error).__name__}: "
+            f"{_first_line(error)}); all results are recorded, and python -m results publish makes the pages",
+            file=sys.stderr,
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), "no message")
 
 
 def _hydra(argv: list[str]) -> int:

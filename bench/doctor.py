@@ -24,6 +24,7 @@ from bench.config import CellConfig
 from bench.dataset import reader_of, summary_of
 from bench.grid import CONFIG_DIR, expand
 from bench.keys import data_key
+from bench.names import KIND_TAG
 from datasets.errors import InputError
 
 MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "broken": "[red]broken[/] "}
@@ -130,9 +131,10 @@ def tracking(config: CellConfig) -> Iterator[Finding]:
         remedy = "start the server (docs/tracking-server.md), or correct MLFLOW_TRACKING_URI"
         yield Finding("tracking", "broken", f"{config.tracking.uri}: {error}"[:300], remedy)
         return
-    states = [run.info.status for run in runs]
+    states = [run.info.status for run in runs if run.data.tags.get(KIND_TAG) == "cell"]
     text = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states))) or "no runs yet"
-    yield Finding("tracking", "ok", f"{config.tracking.uri}, experiment {config.tracking.experiment}: {text}")
+    where = f"{config.tracking.uri}, experiment {config.tracking.experiment}"
+    yield Finding("tracking", "ok", f"{where}: cells: {text}")
     lost = sum(run.info.status == "RUNNING" and why_gone(run.data.tags) is not None for run in runs)
     if lost:
         text = f"{lost} runs are marked RUNNING but their process is gone"

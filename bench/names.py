@@ -4,7 +4,10 @@ from __future__ import annotations
 
 CELL_KEY_TAG = "lethe.cell_key"
 KIND_TAG = "lethe.kind"
-"""``cell`` or ``sweep``; in the experiment of the trials ``trial`` or ``tune``."""
+"""``cell`` or ``sweep``; in the experiment of the trials ``trial`` or ``tune``. What is made from cells for
+MLflow's pages is of other kinds (``results/mlflow_ui/names.py``): nothing takes it for a cell."""
+COMMAND_TAG, CELLS_FILE = "lethe.command", "cells.json"
+"""Of a sweep: its command line, and the artifact that names its cells: label by cell key."""
 FAILURE_TAG = "lethe.failure"
 """Why a run failed or was killed, in one sentence."""
 OWNER_TAG, HEARTBEAT_TAG = "lethe.owner", "lethe.heartbeat"
@@ -22,6 +25,9 @@ OVERLAP = "gold_distance/overlap_at_20"
 SPEEDUP = "time/speedup"
 MIA_BALANCED_ACCURACY = "audit/membership/balanced_accuracy"
 """MLflow allows no ``@`` in metric names: ``recall_at_20`` is printed as recall@20."""
+
+HEADLINES = (TEST_RECALL, RETAIN_RECALL, FORGET_RECALL, OVERLAP, MIA_BALANCED_ACCURACY, SPEEDUP)
+"""What tables show first, and what is logged first: a run's page in MLflow lists metrics as they came."""
 
 REFERENCE_METHODS = ("original", "retrain")
 """Reference systems, which approximate methods are held against; never marked as best."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +17,7 @@ from bench.cache_care import remove_leftovers
 from bench.finished import SQLITE, recorded
 from bench.launch import Job, JobLauncher, Task, model_jobs
 from bench.locks import held_if_free
-from bench.names import CELL_KEY_TAG, FAILURE_TAG, KIND_TAG
+from bench.names import CELL_KEY_TAG, CELLS_FILE, COMMAND_TAG, FAILURE_TAG, KIND_TAG
 from bench.plan import ON_THIS_MACHINE, PlannedCell, Planner
 from bench.summary import Row, print_rows
 from bench.tracking import Store, store_lock
@@ -27,14 +28,27 @@ GRACE_SECONDS = 10.0
 DONE = ("finished", "finished before")
 
 
+@dataclass(frozen=True)
+class EndedSweep:
+    """A sweep that has ended, for those who present what it recorded.
+
+    ``parent`` is its run, None for one cell alone; ``settings`` are (dataset, backbone, regime) of its cells.
+    """
+
+    uri: str
+    experiment: str
+    parent: str | None
+    settings: tuple[tuple[str, str, str], ...]
+
+
 class Sweep:
     """The cells of one command, with the store that exists before any worker touches it.
 
     Entering cleans up after processes that died, and starts the parent run of several cells.
     """
 
-    def __init__(self, cells: Sequence[PlannedCell]) -> None:
-        self._cells = cells
+    def __init__(self, cells: Sequence[PlannedCell], command: str) -> None:
+        self._cells, self._command = cells, command
         self._config = cells[0].config
         self._store = Store(self._config.tracking)
         self._parent: str | None = None
@@ -49,7 +63,9 @@ class Sweep:
         if len(self._cells) > 1:
             labels = [cell.config.method.name for cell in self._cells]
             name = f"sweep of {len(self._cells)}: {', '.join(dict.fromkeys(labels))}"
-            self._parent = self._store.start(name, {KIND_TAG: "sweep"})
+            self._parent = self._store.start(name, {KIND_TAG: "sweep", COMMAND_TAG: self._command[:4000]})
+            labels_of = {cell.keys.cell: cell.config.label for cell in self._cells}
+            self._store.log_json(self._parent, CELLS_FILE, labels_of)
             self._stack.enter_context(self._store.heartbeat(self._parent))
         return self
 
@@ -91,6 +107,13 @@ class Sweep:
             self._store.close_lost()
             cells = _planned_again(cells)
 
+    def ended(self) -> EndedSweep:
+        """What there is to present."""
+        configs = [cell.config for cell in self._cells]
+        settings = dict.fromkeys((c.data_name, c.backbone.name, c.regime.name) for c in configs)
+        tracking = self._config.tracking
+        return EndedSweep(tracking.uri, tracking.experiment, self._parent, tuple(settings))
+
     def report(self) -> int:
         """Print the table of all cells and why some are not finished; 1 if there are such, else 0."""
         rows = self.rows()
@@ -103,7 +126,8 @@ class Sweep:
         if any(row.state == "failed before" for row in missing):
             console.print("run.retry_failed=true runs failed cells again.", highlight=False)
         uri = self._store.uri
-        console.print(f"Runs: mlflow ui --backend-store-uri {uri}", highlight=False, soft_wrap=True)
+        shown = uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
+        console.print(f"Runs: {shown}", highlight=False, soft_wrap=True)
         return 1 if missing else 0
 
     def rows(self) -> list[Row]:

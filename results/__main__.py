@@ -1,6 +1,7 @@
 """``python -m results``: tables, leaderboards and accounts of numbers, from what MLflow holds.
 
 python -m results leaderboard                         every setting and method of the store
+python -m results audits --regime user                every audit figure, a column per method
 python -m results tru-table-1 --format latex          a table of the paper beside what was measured
 python -m results tru-tables --small                  all four on the synthetic set
 python -m results tru-table-2 --missing               the command that fills what is missing
@@ -8,6 +9,8 @@ python -m results explain tru-table-1 mgcn/baby/user/tru "test recall@20"
 python -m results bundle export runs.zip              runs in one file, for another machine
 python -m results site                                everything as one HTML page
 python -m results figures                             figures for papers, PDF and PNG
+python -m results publish                             means over seeds and descriptions in MLflow's pages
+python -m results ui                                  open these pages
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from typing import TYPE_CHECKING
 from datasets.errors import InputError
 from results.figures import command as figures
 from results.layout import SMALL, TABLES, Scope, layout, only
+from results.mlflow_ui import command as mlflow_ui
 from results.site import command as site
 
 if TYPE_CHECKING:
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 
 STORE, EXPERIMENT = "sqlite:///mlflow.db", "lethe"
 FORMATS = ("markdown", "latex", "csv")
+NARROWED = ("dataset", "backbone", "regime", "method")
 ALL = {"tru-tables": [name for name in TABLES if name.startswith("tru-")]}
 USER_ERROR = 2
 
@@ -58,6 +63,10 @@ def parser() -> argparse.ArgumentParser:
     output.add_argument("--out", type=Path, help="file to write (default: standard output)")
     one = verbs.add_parser("leaderboard", parents=[store, output], help="all that the store holds")
     one.set_defaults(run=_leaderboard)
+    one = verbs.add_parser("audits", parents=[store, output], help="every audit figure by method")
+    for label in NARROWED:
+        one.add_argument(f"--{label}", action="append", help=f"only this {label} (repeatable)")
+    one.set_defaults(run=_audits)
     for name in [*TABLES, *ALL]:
         one = verbs.add_parser(name, parents=[store, output, _scope()], help=f"{name.replace('-', ' ')}")
         one.add_argument(
@@ -75,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     one.set_defaults(run=_bundle)
     site.add(verbs, store)
     figures.add(verbs, store)
+    mlflow_ui.add(verbs, store)
     return main_parser
 
 
@@ -125,6 +135,29 @@ def _leaderboard(options: argparse.Namespace) -> int:
         print(f"no finished cell in experiment {options.experiment} of {options.uri}", file=sys.stderr)
         return 1
     grid = leaderboard(standings(found, variants(run for run in found if run.finished)))
+    return _write(written(grid, options.format), options.out)
+
+
+def _audits(options: argparse.Namespace) -> int:
+    from results.audit_table import audit_table
+    from results.frame import runs
+    from results.leaderboard import standings
+    from results.settings import variants
+    from results.written import written
+
+    wanted = {label: getattr(options, label) for label in NARROWED if getattr(options, label)}
+    found = [
+        run
+        for run in runs(options.uri, options.experiment)
+        if run.finished and all(run.labels[label] in names for label, names in wanted.items())
+    ]
+    grid = audit_table(standings(found, variants(found)))
+    if not grid.rows:
+        print(
+            f"no finished cell with an audit in experiment {options.experiment} of {options.uri}",
+            file=sys.stderr,
+        )
+        return 1
     return _write(written(grid, options.format), options.out)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 from datasets.errors import InputError
 from results.frame import CellRun
 from results.grid import signed
-from results.layout import row_name
+from results.layout import TABLES, Scope, layout, row_name
 from results.measured import MeasuredTable, Place, as_list
 
 
@@ -24,6 +26,20 @@ def explain(table: MeasuredTable, row: str, column: str) -> str:
     lines += [f"metric: {place.quantity.metric} (best: {_goal(place)})"]
     lines += [f"cells: python -m bench {' '.join(as_list(place.overrides))} seed=<seed>", ""]
     return "\n".join([*lines, *_measured(place), "", *_published(place)]) + "\n"
+
+
+def explain_command(run: CellRun) -> str | None:
+    """The command that accounts for a cell with default options in a table; None where none has it."""
+    labels = {key: run.labels[key] for key in ("dataset", "backbone", "regime", "method")}
+    scope = Scope((labels["dataset"],), (labels["backbone"],), (run.seed,))
+    for name in TABLES:
+        made = layout(name, scope)
+        for entry in made.entries:
+            if entry.labels == labels:
+                words = ["python", "-m", "results", "explain", name, row_name(made, entry)]
+                words += [made.quantities[0].title, "--dataset", labels["dataset"]]
+                return shlex.join([*words, "--backbone", labels["backbone"], "--seed", str(run.seed)])
+    return None
 
 
 def _find(table: MeasuredTable, row: str, column: str) -> Place:

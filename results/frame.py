@@ -73,8 +73,11 @@ def client_of(uri: str) -> MlflowClient:
     return MlflowClient(tracking_uri=uri)
 
 
-def runs(uri: str, experiment: str) -> list[CellRun]:
-    """Every run of a cell in the experiment, oldest end first; none where it does not exist."""
+def runs(uri: str, experiment: str, where: str = "") -> list[CellRun]:
+    """Every run of a cell in the experiment, oldest end first; none where it does not exist.
+
+    ``where`` is a further condition in MLflow's filter language.
+    """
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
         return []  # MLflow's client would create it
     client = client_of(uri)
@@ -83,10 +86,9 @@ def runs(uri: str, experiment: str) -> list[CellRun]:
         return []
     every: list[CellRun] = []
     token: str | None = None
+    wanted = f"tags.`{KIND_TAG}` = 'cell'" + (f" and {where}" if where else "")
     while token is None or token:
-        page = client.search_runs(
-            [found.experiment_id], f"tags.`{KIND_TAG}` = 'cell'", max_results=1000, page_token=token
-        )
+        page = client.search_runs([found.experiment_id], wanted, max_results=1000, page_token=token)
         every += [_cell_run(run) for run in page]
         token = page.token or ""
     return sorted(every, key=lambda run: (run.ended, run.run_id))

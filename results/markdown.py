@@ -14,7 +14,7 @@ def to_markdown(grid: Grid) -> str:
         _row(titles),
         _row([":--"] * len(grid.labels) + ["--:"] * len(grid.header)),
     ]
-    lines += [_row([*names, *map(_place, places)]) for names, places in grid.rows]
+    lines += [_row([*names, *map(place, places)]) for names, places in grid.rows]
     if grid.notes:
         lines += ["", *(f"- {note}" for note in grid.notes)]
     if grid.commands:
@@ -26,7 +26,8 @@ def _row(texts: list[str]) -> str:
     return "| " + " | ".join(texts) + " |"
 
 
-def _place(text: Text) -> str:
+def place(text: Text) -> str:
+    """A printed place with its marks."""
     opening, closing = {"best": ("**", "**"), "second": ("<ins>", "</ins>")}.get(text.mark, ("", ""))
     signs = f"<sup>{text.signs}</sup>" if text.signs else ""
     return f"{opening}{text.plain}{closing}{signs}{text.tail}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -147,11 +147,17 @@ class PublishedTable(_Strict):
 
     def find(self, labels: Mapping[str, str], metric: str) -> PublishedNumber | None:
         """The first number of ``metric`` whose labels all agree with ``labels``."""
-        for number in self.numbers():
-            agrees = all(labels.get(key, value) == value for key, value in number.labels.items())
-            if number.metric == metric and agrees:
+        for number in self._by_metric.get(metric, ()):
+            if all(labels.get(key, value) == value for key, value in number.labels.items()):
                 return number
         return None
+
+    @cached_property
+    def _by_metric(self) -> dict[str, list[PublishedNumber]]:
+        found: dict[str, list[PublishedNumber]] = {}
+        for number in self.numbers():
+            found.setdefault(number.metric, []).append(number)
+        return found
 
 
 @cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -68,7 +69,7 @@ def summary(values: ArrayLike) -> Summary:
     if array.size == 1:
         return Summary(1, mean)
     deviation = float(array.std(ddof=1))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, array.size - 1)) * deviation / float(np.sqrt(array.size))
+    half = _t_quantile(int(array.size) - 1) * deviation / float(np.sqrt(array.size))
     return Summary(int(array.size), mean, deviation, mean - half, mean + half)
 
 
@@ -129,6 +130,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = highest
     return adjusted
+
+
+@cache
+def _t_quantile(freedom: int) -> float:
+    """Slow in scipy, and asked for thousands of times with few degrees of freedom."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
 
 
 def _rank_biserial(signed: NDArray[np.float64]) -> float:

@@ -43,6 +43,8 @@ class Figure(ABC):
     methods: ClassVar[str] = "original,retrain,mmrecun,tru"
     options: ClassVar[tuple[str, ...]] = ()
     """Further overrides of the cells that fill it."""
+    per_setting: ClassVar[bool] = False
+    """Whether every setting has a page of its own, whatever was run there."""
 
     @abstractmethod
     def pages(self, source: Source) -> Pages:

@@ -21,6 +21,7 @@ class BranchSimilarity(Figure):
 
     name = "branch-similarity"
     about = "CKA between ID, image and text branch (TRU's Figure 4)"
+    per_setting = True
 
     def pages(self, source: Source) -> Pages:
         """Settings whose backbone has at least two branches."""

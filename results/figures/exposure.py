@@ -39,6 +39,7 @@ class Exposure(Figure):
 
     name = "exposure"
     about = "popularity of forgotten items, and how much they are still shown (TRU's Figure 3)"
+    per_setting = True
 
     def pages(self, source: Source) -> Pages:
         """Settings with a popularity audit."""

@@ -70,23 +70,28 @@ class Source:
 
 def from_store(uri: str, experiment: str) -> Source:
     """The source of an MLflow experiment; empty where it does not exist."""
-    from results.artifacts import audit_arrays, training_curve, trajectory
     from results.frame import runs
     from results.settings import variants
 
     found = [run for run in runs(uri, experiment) if run.finished]
-    return Source(
-        tuple(grouped(found, variants(found))),
-        partial(trajectory, uri),
-        partial(training_curve, uri, role="gold"),
-        partial(audit_arrays, uri),
-        (f"tracking.uri={uri}", f"tracking.experiment={experiment}"),
-    )
+    fixed = (f"tracking.uri={uri}", f"tracking.experiment={experiment}")
+    return from_runs(found, variants(found), **readers(uri), fixed=fixed)
 
 
-def from_runs(runs: Sequence[CellRun], variants: Mapping[str, str], **readers: Any) -> Source:
-    """A source from runs at hand."""
-    return Source(tuple(grouped(runs, variants)), **readers)
+def readers(uri: str) -> dict[str, Any]:
+    """What reads curves and arrays of a store, by the field of ``Source``."""
+    from results.artifacts import audit_arrays, training_curve, trajectory
+
+    return {
+        "trajectory": partial(trajectory, uri),
+        "gold_curve": partial(training_curve, uri, role="gold"),
+        "arrays": partial(audit_arrays, uri),
+    }
+
+
+def from_runs(runs: Sequence[CellRun], variants: Mapping[str, str], **more: Any) -> Source:
+    """A source from runs at hand; ``more`` are further fields of ``Source``."""
+    return Source(tuple(grouped(runs, variants)), **more)
 
 
 def title(name: str) -> str:

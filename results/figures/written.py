@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,12 +49,15 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def write(folder: Path, name: str, canvas: Canvas) -> Iterator[Path]:
-    """Write ``<folder>/<name>.pdf`` and ``.png``, inside ``drawing()``; gives the paths."""
+BACKENDS = {"pdf": FigureCanvasPdf, "png": FigureCanvasAgg}
+
+
+def write(folder: Path, name: str, canvas: Canvas, forms: Sequence[str] = ("pdf", "png")) -> Iterator[Path]:
+    """Write ``<folder>/<name>.<form>`` for each form, inside ``drawing()``; gives the paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    for form, backend in (("pdf", FigureCanvasPdf), ("png", FigureCanvasAgg)):
+    for form in forms:
         path = folder / f"{_safe(name)}.{form}"
-        backend(canvas).print_figure(path, format=form, metadata=NO_STAMPS[form])
+        BACKENDS[form](canvas).print_figure(path, format=form, metadata=NO_STAMPS[form])
         yield path
 
 

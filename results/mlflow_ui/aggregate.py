@@ -11,10 +11,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bench.names import KIND_TAG, TUNED_TAG
+import numpy as np
+
+from bench.names import HEADLINES, KIND_TAG, TUNED_TAG
 from results.frame import CellRun
 from results.groups import SETTING, Group
-from results.mlflow_ui.names import AGGREGATE, AGGREGATE_KEY_TAG, DEVIATION, SEEDS
+from results.mlflow_ui.names import AGGREGATE, AGGREGATE_KEY_TAG, DEVIATION, NOTE_TAG, SEEDS
 from results.settings import compared
 
 CURVE = "curve/"
@@ -42,8 +44,8 @@ class Aggregate:
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def aggregate(group: Group) -> Aggregate:
-    """The aggregate of a group, without its description."""
+def aggregate(group: Group, note: str) -> Aggregate:
+    """The aggregate of a group; ``note`` is its description."""
     runs, seeds = group.last_runs(), group.seeds
     labels = dict(zip(SETTING, group.setting, strict=True)) | {"method": group.method}
     tags = {
@@ -52,6 +54,7 @@ def aggregate(group: Group) -> Aggregate:
         **labels,
         SEEDS: ", ".join(map(str, seeds)),
         "options": group.options or "default",
+        NOTE_TAG: note,
         **_common_tags(runs),
     }
     return Aggregate(f"{group_key(group)} ({seeds_text(len(seeds))})", tags, _params(runs), _metrics(group))
@@ -68,14 +71,16 @@ def seeds_text(count: int) -> str:
 
 
 def _metrics(group: Group) -> dict[str, float]:
-    found = {SEEDS: float(len(group.seeds))}
-    for name in sorted({name for run in group.runs for name in run.metrics}):
-        own = None if name.startswith(CURVE) else group.summary(name)
-        if own is not None:
-            found[name] = own.mean
-            if own.deviation is not None:
-                found[DEVIATION + name] = own.deviation
-    return found
+    """The headlines first: MLflow's pages list metrics as they were written, and compare by the first."""
+    found: dict[str, float] = {}
+    every = {name for run in group.runs for name in run.metrics}
+    for name in [*(one for one in HEADLINES if one in every), *sorted(every - set(HEADLINES))]:
+        values = [] if name.startswith(CURVE) else list(group.values(name).values())
+        if values:
+            found[name] = float(np.mean(values))
+        if len(values) > 1:
+            found[DEVIATION + name] = float(np.std(values, ddof=1))
+    return {**found, SEEDS: float(len(group.seeds))}
 
 
 def _params(runs: Iterable[CellRun]) -> dict[str, str]:

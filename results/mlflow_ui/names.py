@@ -1,4 +1,4 @@
-"""Names of what is written for MLflow's pages. No cell: readers of results take runs of the kind ``cell`` only."""
+"""Names of what is written for MLflow's pages. Readers of results take runs of the kind ``cell`` only."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ DEVIATION = "std/"
 """Before the name of a metric: its standard deviation over seeds."""
 SEEDS = "seeds"
 FOLDER_NAME = "means over seeds"
+AS_TRAINING = "workflowType=machine_learning"
+"""In an address: pages for the training of models. Without it a new browser shows those for GenAI."""
 NOTE_LIMIT = 7500
 """Characters of a description: MLflow cuts the value of a run's tag at 8000."""
 
@@ -27,4 +29,4 @@ def title(name: str) -> str:
 
 def run_link(experiment_id: str, run_id: str) -> str:
     """Where MLflow's pages show a run, from any other of its pages."""
-    return f"#/experiments/{experiment_id}/runs/{run_id}"
+    return f"#/experiments/{experiment_id}/runs/{run_id}?{AS_TRAINING}"

@@ -10,19 +10,21 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from bench.names import KIND_TAG
-from results.leaderboard import COLUMNS
-from results.mlflow_ui.names import AGGREGATE, DEVIATION, SEEDS, SWEEP
+from bench.names import FORGET_RECALL, HEADLINES, KIND_TAG, OVERLAP, TEST_RECALL
+from results.mlflow_ui.names import AGGREGATE, AS_TRAINING, DEVIATION, SEEDS, SWEEP
 
 VIEW_TAG = "mlflow.sharedViewState."
 KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
 """Runs of models: without it the pages ask whether this is about language models."""
 LABELS = ("dataset", "backbone", "regime", "method")
-HEADLINES = tuple(metric for metric, _, _ in COLUMNS)
 SECONDS = "time/unlearn_seconds"
-NAME_WIDTH, WIDE, NARROW = 330, 110, 90
-"""Pixels."""
+SECTION, MOST_RUNS = "lethe-headlines", 100
+RUN_NAME = "attributes.`Run Name`"
+NAME_WIDTH, LONG_WIDTH, NARROW, LETTER = 380, 420, 70, 6.8
+"""Pixels; the last is that of a letter of a header."""
+LONG = ("attributes.`Description`", "tags.`lethe.command`", "tags.`lethe.failure`")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,6 @@ class View:
     columns: tuple[str, ...]
     order: str
     ascending: bool = False
-    expanded: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -58,10 +59,39 @@ class View:
             "modelVersionFilter": "All Runs",
             "datasetsFilter": [],
             "selectedColumns": list(self.columns),
-            "columnOrder": [],
-            "columnWidths": {},
+            "compareRunCharts": charts(),
+            "compareRunSections": [section()],
+            "isAccordionReordered": True,  # else sections are sorted by name
+            "runsHiddenMode": "SHOW_ALL",
+            "columnOrder": [RUN_NAME, *self.columns],
+            "columnWidths": {RUN_NAME: NAME_WIDTH, **{column: width(column) for column in self.columns}},
         }
         return json.dumps(state, sort_keys=True)
+
+
+def charts() -> list[dict[str, Any]]:
+    """The list's chart view: utility against forgetting and closeness to gold, and bars per headline."""
+    shared = {"metricSectionId": SECTION, "deleted": False, "isGenerated": False}
+    points: list[dict[str, Any]] = [
+        {"type": "SCATTER", "xaxis": {"key": x, "type": "METRIC"}, "yaxis": {"key": y, "type": "METRIC"}}
+        for x, y in ((FORGET_RECALL, TEST_RECALL), (OVERLAP, TEST_RECALL))
+    ]
+    bars: list[dict[str, Any]] = [
+        {"type": "BAR", "metricKey": metric, "displayName": metric} for metric in (*HEADLINES, SECONDS)
+    ]
+    every = [{**chart, "runsCountToCompare": MOST_RUNS} for chart in (*points, *bars)]
+    return [{"uuid": f"{SECTION}-{number}", **shared, **chart} for number, chart in enumerate(every)]
+
+
+def section() -> dict[str, Any]:
+    """The group that these charts stand in."""
+    flags = {"display": True, "isReordered": False, "deleted": False, "isGenerated": False}
+    return {"uuid": SECTION, "name": "Headlines", **flags}
+
+
+def width(column: str) -> int:
+    """Width of a column in pixels: of its header, or enough for a sentence."""
+    return LONG_WIDTH if column in LONG else max(NARROW, round(LETTER * (len(column.partition("`")[2]) + 2)))
 
 
 def _tags(names: Sequence[str]) -> tuple[str, ...]:
@@ -85,17 +115,29 @@ VIEWS: tuple[View, ...] = (
         BY_NAME,
         ascending=True,
     ),
-    View("Cells", _kind("cell"), _tags([*LABELS, "seed"]) + _metrics([*HEADLINES, SECONDS]), BY_NAME, ascending=True),
-    View("Sweeps", _kind(SWEEP), ("attributes.`Description`", *_tags(["lethe.command", "lethe.commit"])), BY_TIME),
+    View(
+        "Cells",
+        _kind("cell"),
+        _tags([*LABELS, "seed"]) + _metrics([*HEADLINES, SECONDS]),
+        BY_NAME,
+        ascending=True,
+    ),
+    View(
+        "Sweeps",
+        _kind(SWEEP),
+        ("attributes.`Description`", *_tags(["lethe.command", "lethe.commit"])),
+        BY_TIME,
+    ),
     View(
         "What went wrong",
         f"{_kind('cell')} and attributes.status != 'FINISHED'",
         _tags([*LABELS, "seed", "lethe.failure"]),
-        BY_TIME,
+        BY_NAME,  # by time, MLflow folds runs under their sweep
+        ascending=True,
     ),
 )
 
 
 def view_link(experiment_id: str, view: View) -> str:
     """Where MLflow's pages show the run list in this view."""
-    return f"#/experiments/{experiment_id}/runs?viewStateShareKey={view.id}"
+    return f"#/experiments/{experiment_id}/runs?viewStateShareKey={view.id}&{AS_TRAINING}"
