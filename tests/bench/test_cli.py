@@ -62,19 +62,24 @@ def test_one_bad_cell_stops_a_sweep_before_anything_starts(tmp_path: Path) -> No
     assert not (tmp_path / "mlflow.db").exists()
 
 
+def written_models(folder: Path) -> dict[Path, int]:
+    """When each model of the cache was written."""
+    return {path: path.stat().st_mtime_ns for path in (folder / "cache" / "models").rglob("*.safetensors")}
+
+
 def test_a_sweep_runs_once_and_is_found_finished_afterwards(tmp_path: Path) -> None:
     sweep = ("-m", "method=original,retrain,graph_only")
     first = bench(tmp_path, *sweep)
     assert first.returncode == 0, first.stderr
     assert finished(first) == 3
     assert "recall@20" in first.stdout
-    weights = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "models").rglob("*.safetensors")}
+    weights = written_models(tmp_path)
     assert len(weights) == 2
     again = bench(tmp_path, *sweep)
     assert again.returncode == 0
     assert again.stdout.count("finished before") == 3
     assert "trained in" not in again.stderr + again.stdout
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "models").rglob("*.safetensors")} == weights
+    assert written_models(tmp_path) == weights
     plan = bench(tmp_path, *sweep, "seed=0,1", "run.dry=true")
     assert "3 cells to run, 2 models to train" in plan.stdout
     forced = bench(tmp_path, *sweep, "run.mode=always")
