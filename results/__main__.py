@@ -2,6 +2,7 @@
 
 python -m results leaderboard                         every setting and method of the store
 python -m results audits --regime user                every audit figure, a column per method
+python -m results fronts                              trade-off fronts of what python -m bench.tune tried
 python -m results tru-table-1 --format latex          a table of the paper beside what was measured
 python -m results tru-tables --small                  all four on the synthetic set
 python -m results tru-table-2 --missing               the command that fills what is missing
@@ -63,6 +64,9 @@ def parser() -> argparse.ArgumentParser:
     output.add_argument("--out", type=Path, help="file to write (default: standard output)")
     one = verbs.add_parser("leaderboard", parents=[store, output], help="all that the store holds")
     one.set_defaults(run=_leaderboard)
+    one = verbs.add_parser("fronts", parents=[store, output], help="what tuning found: trade-off fronts")
+    one.add_argument("--also", action="append", default=[], metavar="URI", help="another store (repeatable)")
+    one.set_defaults(run=_fronts)
     one = verbs.add_parser("audits", parents=[store, output], help="every audit figure by method")
     for label in NARROWED:
         one.add_argument(f"--{label}", action="append", help=f"only this {label} (repeatable)")
@@ -159,6 +163,20 @@ def _audits(options: argparse.Namespace) -> int:
         )
         return 1
     return _write(written(grid, options.format), options.out)
+
+
+def _fronts(options: argparse.Namespace) -> int:
+    from results.frame import trials
+    from results.fronts import fronts
+    from results.settings import variants
+    from results.written import written
+
+    uris = dict.fromkeys([options.uri, *options.also])
+    found = [run for uri in uris for run in trials(uri, options.experiment) if run.finished]
+    if not found:
+        print(f"no trial of experiment {options.experiment} in {', '.join(uris)}", file=sys.stderr)
+        return 1
+    return _write(written(fronts(found, variants(found)), options.format), options.out)
 
 
 def _tables(options: argparse.Namespace) -> int:

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from safetensors.numpy import load_file
 
+from bench.config import TrackingConfig
 from bench.finished import SQLITE
-from bench.names import CELL_KEY_TAG, FAILURE_TAG, KIND_TAG
+from bench.names import CELL_KEY_TAG, FAILURE_TAG, KIND_TAG, TRIAL_KEY_TAG
+from bench.trial_record import tuning
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,6 +80,15 @@ def runs(uri: str, experiment: str, where: str = "") -> list[CellRun]:
 
     ``where`` is a further condition in MLflow's filter language.
     """
+    return _read(uri, experiment, "cell", where)
+
+
+def trials(uri: str, experiment: str) -> list[CellRun]:
+    """Every trial of a tune for the experiment, oldest end first; a trial's key stands for that of a cell."""
+    return _read(uri, tuning(TrackingConfig(uri, experiment)).experiment, "trial", "")
+
+
+def _read(uri: str, experiment: str, kind: str, where: str) -> list[CellRun]:
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
         return []  # MLflow's client would create it
     client = client_of(uri)
@@ -86,7 +97,7 @@ def runs(uri: str, experiment: str, where: str = "") -> list[CellRun]:
         return []
     every: list[CellRun] = []
     token: str | None = None
-    wanted = f"tags.`{KIND_TAG}` = 'cell'" + (f" and {where}" if where else "")
+    wanted = f"tags.`{KIND_TAG}` = '{kind}'" + (f" and {where}" if where else "")
     while token is None or token:
         page = client.search_runs([found.experiment_id], wanted, max_results=1000, page_token=token)
         every += [_cell_run(run) for run in page]
@@ -140,7 +151,7 @@ def per_user(uri: str, run_id: str) -> dict[str, NDArray[np.generic]]:
 def _cell_run(run: Run) -> CellRun:
     return CellRun(
         run.info.run_id,
-        run.data.tags[CELL_KEY_TAG],
+        run.data.tags.get(CELL_KEY_TAG) or run.data.tags[TRIAL_KEY_TAG],
         run.info.status,
         {label: run.data.tags[label] for label in LABELS},
         dict(run.data.params),
