@@ -63,14 +63,18 @@ def killed_sweep(
         process = start(folder, *sweep)
         if mid_cell:
             await_running_cell(folder, process)
-        pause = rng.uniform(0.0 if mid_cell else STARTING, STARTING + latest)
+        pause = rng.uniform(0.0, latest) + (0.0 if mid_cell else STARTING)
         try:
             process.wait(timeout=pause)
         except subprocess.TimeoutExpired:
             if mid_cell:
                 await_running_cell(folder, process)
-            os.killpg(process.pid, signal.SIGKILL)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+        if process.returncode != -signal.SIGKILL:
+            print(f"start {number + 1} ended by itself: nothing was left to kill", flush=True)
+            return
         found = Counter(status for _, status in statuses(folder))
         print(
             f"kill {number + 1} after {pause:.1f} s: {found['RUNNING']} cells cut short, "
@@ -117,7 +121,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--launch", default="serial")
     parser.add_argument("--jobs", type=int, default=4)
-    parser.add_argument("--share", type=float, default=0.25, help="of the whole time, before the latest kill")
+    parser.add_argument("--share", type=float, help="of the whole time, before the latest kill")
     parser.add_argument("--mid-cell", action="store_true", help="kill only while some cell is running")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -130,7 +134,7 @@ def main() -> int:
         done = bench(calm, *sweep)
         span = time.monotonic() - began
         print(f"undisturbed: exit code {done.returncode} in {span:.1f} s", flush=True)
-        latest = options.share * span
+        latest = span * (options.share or (0.08 if options.mid_cell else 0.25))
         killed_sweep(folder, sweep, options.kills, latest, options.mid_cell, random.Random(options.seed))
         last = bench(folder, *sweep)
         print(f"last start: exit code {last.returncode}")
