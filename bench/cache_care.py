@@ -26,6 +26,8 @@ from bench.owner import why_gone
 SECONDS_PER_DAY = 86_400
 TEMPORARY_SECONDS = 3600.0
 """A temporary file without a lock is left over when nobody touched it for so long."""
+HALF_WRITTEN_SECONDS = 5.0
+"""After which a state that cannot be read is nobody's: a living process writes it in a moment."""
 
 CONTENT = {
     "models": ("model", "weights.safetensors", "weights_sha256"),
@@ -90,7 +92,7 @@ def remove_leftovers(cache: Path) -> list[Path]:
     for path in (cache / "locks").glob("*.lock"):
         with held_if_free(path) as free:
             removed += [path] if free else []
-    states = [path for path in (cache / "progress").glob("*.json") if why_gone(read_json(path) or {})]
+    states = [path for path in (cache / "progress").glob("*.json") if _is_left_over(path)]
     temporary = [path for path in (cache / "data").glob(".*") if _silent_seconds(path) > TEMPORARY_SECONDS]
     for path in states + temporary:
         path.unlink(missing_ok=True)
@@ -214,6 +216,12 @@ def _summary(found: Sequence[Entry]) -> str:
     counts = {what: sum(e.place == place for e in found) for place, (what, _, _) in CONTENT.items()}
     named = [f"{count} {what}s" for what, count in counts.items() if count or what == "model"]
     return f"{', '.join(named)}, {_megabytes(sum(e.size for e in found))}"
+
+
+def _is_left_over(state: Path) -> bool:
+    """Whether a state is of a dead process, also of one that was killed while writing it."""
+    content = read_json(state)
+    return _silent_seconds(state) > HALF_WRITTEN_SECONDS if content is None else bool(why_gone(content))
 
 
 def _silent_seconds(path: Path) -> float:

@@ -78,11 +78,15 @@ def test_only_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
     dead = {"state": {}, "lethe.owner": tags["lethe.owner"].replace('"pid": ', '"pid": 9')}
     (tmp_path / "progress" / "alive.json").write_text(json.dumps({"state": {}, **tags}))
     (tmp_path / "progress" / "dead.json").write_text(json.dumps(dead))
+    for name, silent in (("cut.json", 60.0), ("just-now.json", 0.0)):  # killed, or seen, while writing
+        path = tmp_path / "progress" / name
+        path.write_text("")
+        os.utime(path, (time.time() - silent,) * 2)
     with held(lock_file(tmp_path, "busy"), "a test"):
         removed = remove_leftovers(tmp_path)
-    assert {path.name for path in removed} == {".dead.abc", "stale.lock", "dead.json"}
+    assert {path.name for path in removed} == {".dead.abc", "stale.lock", "dead.json", "cut.json"}
     assert {path.name for path in (tmp_path / "models").iterdir()} == {".busy.abc", "kept"}
-    assert [path.name for path in (tmp_path / "progress").iterdir()] == ["alive.json"]
+    assert {path.name for path in (tmp_path / "progress").iterdir()} == {"alive.json", "just-now.json"}
 
 
 def test_unreferenced_asks_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
