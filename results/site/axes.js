@@ -1,5 +1,5 @@
 // Scales, axes, markers and the tip: what every plot needs.
-const SPACE = { left: 52, right: 14, top: 14, bottom: 42 };
+const SPACE = { left: 64, right: 14, top: 14, bottom: 42 };
 
 /** Map [low, high] to [from, to]; `log` for a logarithmic scale. */
 function scale(low, high, from, to, log = false) {
@@ -52,7 +52,7 @@ function axes(x, y, names) {
   parts.push(drawn("line", { class: "axis", x1: x.from, x2: x.to, y1: y.from, y2: y.from }));
   const middle = (x.from + x.to) / 2;
   if (names.x) parts.push(drawn("text", { x: middle, y: y.from + 35, "text-anchor": "middle" }, names.x));
-  const turned = `translate(${x.from - 40} ${(y.from + y.to) / 2}) rotate(-90)`;
+  const turned = `translate(${x.from - 52} ${(y.from + y.to) / 2}) rotate(-90)`;
   parts.push(drawn("text", { transform: turned, "text-anchor": "middle" }, names.y));
   return parts;
 }
