@@ -70,6 +70,9 @@ def parser() -> argparse.ArgumentParser:
     one = verbs.add_parser("audits", parents=[store, output], help="every audit figure by method")
     for label in NARROWED:
         one.add_argument(f"--{label}", action="append", help=f"only this {label} (repeatable)")
+    one.add_argument(
+        "--audit", action="append", help="only cells run with this preset, e.g. full (repeatable)"
+    )
     one.set_defaults(run=_audits)
     for name in [*TABLES, *ALL]:
         one = verbs.add_parser(name, parents=[store, output, _scope()], help=f"{name.replace('-', ' ')}")
@@ -153,7 +156,9 @@ def _audits(options: argparse.Namespace) -> int:
     found = [
         run
         for run in runs(options.uri, options.experiment)
-        if run.finished and all(run.labels[label] in names for label, names in wanted.items())
+        if run.finished
+        and all(run.labels[label] in names for label, names in wanted.items())
+        and (not options.audit or run.params.get("audit.name") in options.audit)
     ]
     grid = audit_table(standings(found, variants(found)))
     if not grid.rows:
