@@ -15,17 +15,19 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
-from bench.config import parse_cell
-from bench.disk import is_disk_full
-from bench.dry import print_plan
-from bench.grid import CONFIG_DIR, CONFIG_NAME, Grid, expand_grid, plain
-from bench.launch import check_launcher
-from bench.locks import held, lock_file
-from bench.plan import PlannedCell, Planner, rehearse
+from bench.config.compose import CONFIG_DIR, CONFIG_NAME, Grid, expand_grid, plain
+from bench.config.schema import parse_cell
+from bench.disk.locks import held, lock_file
+from bench.disk.space import is_disk_full
+from bench.machine.process import prepare_process
+from bench.plan.dry import print_plan
+from bench.plan.planner import PlannedCell, Planner
+from bench.plan.rehearsal import rehearse
+from bench.sweep.launch import check_launcher
 from datasets.errors import InputError
 
 if TYPE_CHECKING:
-    from bench.sweep import EndedSweep
+    from bench.sweep.sweep import EndedSweep
 
 Presenter = Callable[["EndedSweep"], None]
 log = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ def main(arguments: Sequence[str] | None = None, present: Presenter | None = Non
             argv += grid.tuned[0]
         if known.cfg:
             return _hydra(argv)
+        prepare_process(any(config.run.deterministic for config in grid.configs))
         check_launcher(grid.configs[0])
         planner = Planner()
         cells = [planner.plan(config) for config in grid.configs]
@@ -74,7 +77,7 @@ def _run(
     due = [cell for cell in cells if cell.is_due()]
     if due:
         rehearse(due)
-    from bench.sweep import Sweep
+    from bench.sweep.sweep import Sweep
 
     with Sweep(cells, command) as sweep:
         if due and grid.multirun:
@@ -132,10 +135,11 @@ def cell_task(config: DictConfig) -> str:
     where it fails. Other cells go on after a failure; the sweep's report lists it.
     """
     settings = parse_cell(plain(config))
+    prepare_process(settings.run.deterministic)
     try:
         cell = Planner(one=True).plan(settings)
         if settings.run.stage != "cell":
-            from bench.cell import train_model
+            from bench.cell.run import train_model
 
             train_model(cell)
             return "trained"
@@ -153,7 +157,7 @@ def _run_once(cell: PlannedCell) -> str:
     if not cell.is_due():
         log.info("already finished: %s", cell.config.label)
         return "finished before"
-    from bench.cell import run_cell
+    from bench.cell.run import run_cell
 
     run_cell(cell)
     return "finished"

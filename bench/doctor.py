@@ -19,12 +19,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.cache_care import damage, entries
-from bench.config import CellConfig
-from bench.dataset import reader_of, summary_of
-from bench.grid import CONFIG_DIR, expand
-from bench.keys import data_key
-from bench.names import KIND_TAG
+from bench.cache.care import damage, entries
+from bench.config.compose import CONFIG_DIR, expand
+from bench.config.schema import CellConfig
+from bench.machine.process import BIT_EQUAL_PRODUCTS, prepare_process
+from bench.plan.dataset import reader_of, summary_of
+from bench.plan.keys import data_key
+from bench.record.names import KIND_TAG
 from datasets.errors import InputError
 
 MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "broken": "[red]broken[/] "}
@@ -50,7 +51,7 @@ def environment(config: CellConfig) -> Iterator[Finding]:
     ok = sys.version_info >= (3, 11)
     text = f"Python {platform.python_version()} on {platform.platform()}"
     yield Finding("python", "ok" if ok else "broken", text, "install Python 3.11 or newer")
-    from bench.tracking import PACKAGES, provenance
+    from bench.record.store import PACKAGES, provenance
 
     found = provenance()
     yield Finding("code", "ok", f"commit {found['lethe.commit']} in {CONFIG_DIR.parent}")
@@ -80,7 +81,7 @@ def clashes(config: CellConfig) -> Iterator[Finding]:
 
 def device(config: CellConfig) -> Iterator[Finding]:
     """The device that ``device`` resolves to."""
-    from bench.devices import describe, resolve
+    from bench.machine.devices import describe, resolve
 
     try:
         info = describe(resolve(config.device))
@@ -90,6 +91,15 @@ def device(config: CellConfig) -> Iterator[Finding]:
     yield Finding(
         "device", "ok", f"device={config.device} is {info.type} ({info.name}), {info.threads} threads"
     )
+    from bench.machine.reproducible import THREADS, products_are_thread_invariant
+
+    if products_are_thread_invariant():
+        text = f"run.deterministic=true: the same bits on {THREADS[0]} to {THREADS[-1]} threads"
+        yield Finding("equal bits", "ok", text)
+    else:
+        text = "run.deterministic=true holds for one number of threads only: dense products differ"
+        remedy = f"set MKL_CBWR={BIT_EQUAL_PRODUCTS} before Python starts, or keep run.threads the same"
+        yield Finding("equal bits", "warning", text, remedy)
     if info.type == "cpu" and Path("/proc/driver/nvidia").exists():
         yield Finding(
             "device",
@@ -122,8 +132,8 @@ def tracking(config: CellConfig) -> Iterator[Finding]:
     """The MLflow store: reachable, and what is in it."""
     from mlflow.exceptions import MlflowException
 
-    from bench.owner import why_gone
-    from bench.tracking import Store
+    from bench.record.owner import why_gone
+    from bench.record.store import Store
 
     try:
         runs = Store(config.tracking).runs("")
@@ -173,6 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault(
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1"
     )  # a dead server is a finding, not worth minutes
+    prepare_process(deterministic=True)
     try:
         (config,) = expand(options.overrides, multirun=False)
     except InputError as error:

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING
 
 from datasets.errors import InputError
 from results.figures import command as figures
-from results.layout import SMALL, TABLES, Scope, layout, only
 from results.mlflow_ui import command as mlflow_ui
 from results.site import command as site
+from results.tables.layout import SMALL, TABLES, Scope, layout, only
 
 if TYPE_CHECKING:
-    from results.measured import MeasuredTable
-    from results.ranking import Comparison
+    from results.tables.measured import MeasuredTable
+    from results.tables.ranking import Comparison
 
 STORE, EXPERIMENT = "sqlite:///mlflow.db", "lethe"
 FORMATS = ("markdown", "latex", "csv")
@@ -132,10 +132,10 @@ def _scope_of(options: argparse.Namespace) -> Scope:
 
 
 def _leaderboard(options: argparse.Namespace) -> int:
-    from results.frame import runs
-    from results.leaderboard import leaderboard, standings
-    from results.settings import variants
-    from results.written import written
+    from results.formats.written import written
+    from results.runs.frame import runs
+    from results.runs.settings import variants
+    from results.tables.leaderboard import leaderboard, standings
 
     found = runs(options.uri, options.experiment)
     if not any(run.finished for run in found):
@@ -146,11 +146,11 @@ def _leaderboard(options: argparse.Namespace) -> int:
 
 
 def _audits(options: argparse.Namespace) -> int:
-    from results.audit_table import audit_table
-    from results.frame import runs
-    from results.leaderboard import standings
-    from results.settings import variants
-    from results.written import written
+    from results.formats.written import written
+    from results.runs.frame import runs
+    from results.runs.settings import variants
+    from results.tables.audit_table import audit_table
+    from results.tables.leaderboard import standings
 
     wanted = {label: getattr(options, label) for label in NARROWED if getattr(options, label)}
     found = [
@@ -171,10 +171,10 @@ def _audits(options: argparse.Namespace) -> int:
 
 
 def _fronts(options: argparse.Namespace) -> int:
-    from results.frame import trials
-    from results.fronts import fronts
-    from results.settings import variants
-    from results.written import written
+    from results.formats.written import written
+    from results.runs.frame import trials
+    from results.runs.settings import variants
+    from results.tables.fronts import fronts
 
     uris = dict.fromkeys([options.uri, *options.also])
     found = [run for uri in uris for run in trials(uri, options.experiment) if run.finished]
@@ -185,9 +185,9 @@ def _fronts(options: argparse.Namespace) -> int:
 
 
 def _tables(options: argparse.Namespace) -> int:
-    from results.grid import grid
-    from results.missing import commands, missing_cells, one_command
-    from results.written import written
+    from results.formats.written import written
+    from results.tables.grid import grid
+    from results.tables.missing import commands, missing_cells, one_command
 
     made = _made(options, options.tables)
     fixed = _store_overrides(options)
@@ -198,7 +198,7 @@ def _tables(options: argparse.Namespace) -> int:
     texts = []
     for table, comparisons in made:
         if options.format == "csv":
-            from results.long_csv import to_csv
+            from results.formats.long_csv import to_csv
 
             texts.append(to_csv(table, comparisons))
         else:
@@ -207,9 +207,9 @@ def _tables(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from results.explain import explain
-    from results.frame import runs
-    from results.measured import measure
+    from results.runs.frame import runs
+    from results.tables.explain import explain
+    from results.tables.measured import measure
 
     found = runs(options.uri, options.experiment)
     table = measure(only(layout(options.table, _scope_of(options)), options.row), found)
@@ -217,7 +217,7 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _bundle(options: argparse.Namespace) -> int:
-    from results import bundle
+    from results.runs import bundle
 
     if options.direction == "export":
         count = bundle.export(options.uri, options.experiment, options.file)
@@ -231,9 +231,9 @@ def _bundle(options: argparse.Namespace) -> int:
 def _made(options: argparse.Namespace, names: list[str]) -> list[tuple[MeasuredTable, list[Comparison]]]:
     from functools import cache
 
-    from results.frame import per_user, runs
-    from results.measured import measure
-    from results.ranking import rank
+    from results.runs.frame import per_user, runs
+    from results.tables.measured import measure
+    from results.tables.ranking import rank
 
     scope, found = _scope_of(options), runs(options.uri, options.experiment)
     arrays = cache(lambda run_id: per_user(options.uri, run_id))
@@ -251,7 +251,7 @@ def _write(text: str, out: Path | None) -> int:
     if out is None:
         print(text, end="")
         return 0
-    from bench.files import write_text
+    from bench.disk.files import write_text
 
     write_text(out, text)
     return 0

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import registry
 from bench.cli import main
+from bench.config import registry
 from tests.bench.cells import ROOT, TINY
 from tests.datasets.real import data_root
 

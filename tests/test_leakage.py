@@ -2,7 +2,7 @@
 
 For every method and backbone of the registries. What a backbone may still hold after ``bind`` (edges,
 neighbours, counts) is in ``tests/models/test_every_backbone.py``, cached item graphs in
-``tests/bench/test_item_graph_cache.py``, tuned values in ``tests/bench/test_tune.py``.
+``tests/bench/cache/test_item_graph_cache.py``, tuned values in ``tests/bench/tune/test_tune.py``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.config import TrainConfig
-from bench.progress import progress
-from bench.registry import load_class, registry
-from bench.train import train
+from bench.config.registry import load_class, registry
+from bench.record.progress import progress
+from bench.train.loop import train
+from bench.train.options import TrainConfig
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from datasets.requests import Regime

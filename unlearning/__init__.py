@@ -23,3 +23,6 @@ METHODS: dict[str, str] = {
     "multidelete": "unlearning.multidelete:MultiDelete",
     "scalegun": "unlearning.scalegun:ScaleGUN",
 }
+
+REFERENCE_METHODS = ("original", "retrain")
+"""Reference systems, which approximate methods are held against; never marked as best."""

@@ -6,14 +6,17 @@ its cell. An audit that claims to detect memory says so (``bench.audits.base.Mem
 audited on data with a planted structure (tests/bench/audits/test_every_audit.py).
 """
 
+__all__ = ["AUDITS", "base", "statistics"]
+
+
 AUDITS: dict[str, str] = {
-    "membership_score": "bench.audits.membership_score:MembershipScore",
-    "membership_shadow": "bench.audits.membership_shadow:MembershipShadow",
-    "onion": "bench.audits.onion:Onion",
-    "relearn": "bench.audits.relearn:Relearn",
-    "popularity": "bench.audits.popularity:Popularity",
-    "representation": "bench.audits.representation:Representation",
-    "fairness": "bench.audits.fairness:Fairness",
-    "backdoor": "bench.audits.backdoor:Backdoor",
-    "spam": "bench.audits.spam:Spam",
+    "membership_score": "bench.audits.membership.score:MembershipScore",
+    "membership_shadow": "bench.audits.membership.shadow:MembershipShadow",
+    "onion": "bench.audits.membership.onion:Onion",
+    "relearn": "bench.audits.memory.relearn:Relearn",
+    "popularity": "bench.audits.behaviour.popularity:Popularity",
+    "representation": "bench.audits.behaviour.representation:Representation",
+    "fairness": "bench.audits.behaviour.fairness:Fairness",
+    "backdoor": "bench.audits.poison.backdoor:Backdoor",
+    "spam": "bench.audits.poison.spam:Spam",
 }

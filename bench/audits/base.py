@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +10,8 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from bench.audits import AUDITS
-from bench.config import TrainConfig
-from bench.evaluate import evaluating
+from bench.measure.evaluate import evaluating
+from bench.train.options import TrainConfig
 from datasets.interactions import InteractionData
 from datasets.poison_options import Poison
 from datasets.request_options import Regime
@@ -97,14 +95,9 @@ class Audited:
     arrays: dict[str, Tensor] = field(default_factory=dict)
 
 
-def load_audit(name: str) -> type[Audit]:
-    """The registered audit."""
-    module, _, attribute = AUDITS[name].partition(":")
-    audit: type[Audit] = getattr(importlib.import_module(module), attribute)
-    return audit
-
-
-def run_audits(names: Sequence[str], models: Mapping[str, Recommender], context: AuditContext) -> Audited:
+def run_audits(
+    kinds: Sequence[type[Audit]], models: Mapping[str, Recommender], context: AuditContext
+) -> Audited:
     """Figures of every audit on every model.
 
     ``models`` maps a role to a model: the unlearned one has the role "" and gives
@@ -112,7 +105,7 @@ def run_audits(names: Sequence[str], models: Mapping[str, Recommender], context:
     ``time/audit/<name>_seconds``. An audit that raises is not caught: it fails the cell.
     """
     found = Audited()
-    for audit in [load_audit(name)(context) for name in names]:
+    for audit in [kind(context) for kind in kinds]:
         began = perf_counter()
         for role, model in models.items():
             with evaluating(model):

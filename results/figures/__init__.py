@@ -1,1 +1,3 @@
 """Figures for papers, drawn from what MLflow holds."""
+
+__all__ = ["command", "registry", "source", "written"]

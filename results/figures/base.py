@@ -12,8 +12,8 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
 from results.figures.source import Source, title
-from results.layout import AUDIT
-from results.styles import INK, Style
+from results.names.styles import INK, Style
+from results.tables.layout import AUDIT
 
 Pages = list[tuple[str, Canvas]]
 """Canvases with the part of the file name that tells them apart ("" for the only one)."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from results.figures.base import INK_COLOUR, Figure, Pages, panels
 from results.figures.source import Source, setting_title, title
-from results.groups import Group
+from results.runs.groups import Group
 
 PREFIX = "audit/representation/cka/"
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from results.figures.base import INK_COLOUR, MUTED, Figure, Pages, colour, legend, marker, panels
 from results.figures.source import Arrays, Source, setting_title, title
-from results.groups import Group
-from results.statistics import Summary
-from results.styles import COLOURS, Style
+from results.names.styles import COLOURS, Style
+from results.runs.groups import Group
+from results.runs.statistics import Summary
 
 METRIC = "audit/popularity/exposure_at_20"
 ROLE = "popularity/unlearned/"

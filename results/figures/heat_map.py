@@ -14,10 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
-from bench.names import FORGET_RECALL, TEST_RECALL
+from bench.record.names import FORGET_RECALL, TEST_RECALL
 from results.figures.base import INK_COLOUR, Figure, Pages, panels
 from results.figures.source import Source, setting_title
-from results.groups import Group
+from results.runs.groups import Group
 
 RATIO, BATCHES = "top_ratio", "statistics_batches"
 PRINTED = ((TEST_RECALL, "test recall@20", "cividis"), (FORGET_RECALL, "forget recall@20", "cividis_r"))

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from bench.names import FORGET_RECALL, TEST_RECALL
+from bench.record.names import FORGET_RECALL, TEST_RECALL
 from results.figures.base import Figure, Pages, by_backbone, colour, legend, marker
 from results.figures.source import Source, title
-from results.styles import Style
+from results.names.styles import Style
 
 FEWEST = 3
 """Axes that make an area."""

@@ -1,6 +1,7 @@
 """How far each module moved from the original (TRU, arXiv 2604.02183, Figure 5).
 
-Shift: norm of the difference over the norm of the original's parameters (``bench/audits/representation.py``).
+Shift: norm of the difference over the norm of the original's parameters
+(``bench/audits/behaviour/representation.py``).
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from matplotlib.figure import Figure as Canvas
 
 from results.figures.base import Figure, Pages, by_backbone, legend, marker, panels
 from results.figures.source import Source, setting_title
-from results.groups import Group
-from results.statistics import Summary
-from results.styles import Style
+from results.names.styles import Style
+from results.runs.groups import Group
+from results.runs.statistics import Summary
 
 PREFIX = "audit/representation/shift_to_original/"
 Shifts = dict[str, dict[str, Summary]]

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from results.frame import CellRun
-from results.groups import Group, by_setting, gold_of, grouped
-from results.layout import TITLES
-from results.styles import Style, styles
+from results.names.styles import Style, styles
+from results.names.titles import TITLES
+from results.runs.frame import CellRun
+from results.runs.groups import Group, by_setting, gold_of, grouped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,8 +70,8 @@ class Source:
 
 def from_store(uri: str, experiment: str) -> Source:
     """The source of an MLflow experiment; empty where it does not exist."""
-    from results.frame import runs
-    from results.settings import variants
+    from results.runs.frame import runs
+    from results.runs.settings import variants
 
     found = [run for run in runs(uri, experiment) if run.finished]
     fixed = (f"tracking.uri={uri}", f"tracking.experiment={experiment}")
@@ -80,7 +80,7 @@ def from_store(uri: str, experiment: str) -> Source:
 
 def readers(uri: str) -> dict[str, Any]:
     """What reads curves and arrays of a store, by the field of ``Source``."""
-    from results.artifacts import audit_arrays, training_curve, trajectory
+    from results.runs.artifacts import audit_arrays, training_curve, trajectory
 
     return {
         "trajectory": partial(trajectory, uri),

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from bench.names import SPEEDUP
+from bench.record.names import SPEEDUP
 from results.figures.base import INK_COLOUR, MUTED, Figure, Pages, by_backbone, colour, panels
 from results.figures.source import Source, setting_title, title
-from results.groups import Group
-from results.statistics import Summary
-from results.styles import Style
+from results.names.styles import Style
+from results.runs.groups import Group
+from results.runs.statistics import Summary
 
 Bar = tuple[Group, Summary]
 

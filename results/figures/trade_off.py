@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from bench.names import FORGET_RECALL, TEST_RECALL
+from bench.record.names import FORGET_RECALL, TEST_RECALL
 from results.figures.base import BAND, INK_COLOUR, MUTED, Figure, Pages, by_backbone, legend, marker, panels
 from results.figures.source import Source, setting_title
-from results.groups import Group
-from results.statistics import Summary
-from results.styles import Style
+from results.names.styles import Style
+from results.runs.groups import Group
+from results.runs.statistics import Summary
 
 Point = tuple[Group, Summary, Summary]
 """A group with its forget and test recall."""

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
-from bench.names import FORGET_RECALL, VALID_RECALL
+from bench.record.names import FORGET_RECALL, VALID_RECALL
 from results.figures.base import (
     BAND,
     INK_COLOUR,
@@ -27,8 +27,8 @@ from results.figures.base import (
     marker,
 )
 from results.figures.source import Source, setting_title
-from results.groups import Group
-from results.styles import Style
+from results.names.styles import Style
+from results.runs.groups import Group
 
 PRINTED = ((VALID_RECALL, "valid recall@20"), (FORGET_RECALL, "forget recall@20"))
 Points = Sequence[Mapping[str, float]]

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.names import HEADLINES, KIND_TAG, TUNED_TAG
-from results.frame import CellRun
-from results.groups import SETTING, Group
+from bench.record.names import HEADLINES, KIND_TAG, TUNED_TAG
 from results.mlflow_ui.names import AGGREGATE, AGGREGATE_KEY_TAG, DEVIATION, NOTE_TAG, SEEDS
-from results.settings import compared
+from results.runs.frame import CellRun
+from results.runs.groups import SETTING, Group
+from results.runs.settings import compared
 
 CURVE = "curve/"
 """Points of curves are no figures of a run: their mean says nothing."""

@@ -11,13 +11,11 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.finished import SQLITE
-from bench.locks import held
-from bench.names import KIND_TAG
-from results.groups import SETTING
+from bench.disk.locks import held
+from bench.record.database import is_local, path_of
+from bench.record.names import KIND_TAG
 from results.mlflow_ui.aggregate import Aggregate
 from results.mlflow_ui.names import (
     AGGREGATE,
@@ -29,11 +27,12 @@ from results.mlflow_ui.names import (
     PARENT_TAG,
     WRITTEN_TAG,
 )
+from results.runs.groups import SETTING
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-    from bench.tracking import Store
+    from bench.record.store import Store
 
 
 BATCH_METRICS, BATCH_PARAMS = 800, 100
@@ -42,9 +41,9 @@ BATCH_METRICS, BATCH_PARAMS = 800, 100
 
 def writing(uri: str) -> AbstractContextManager[None]:
     """Keep other writers of aggregates away for the time of the block."""
-    if not uri.startswith(SQLITE):
+    if not is_local(uri):
         return nullcontext()
-    database = Path(uri.removeprefix(SQLITE)).absolute()
+    database = path_of(uri).absolute()
     return held(database.with_name(f"{database.name}.pages.lock"), "MLflow's pages")
 
 
@@ -106,7 +105,7 @@ class AggregateRuns:
 
     def settle(self) -> None:
         """Delete what another machine made at the same time."""
-        if not self._store.uri.startswith(SQLITE):
+        if not is_local(self._store.uri):
             for kind in (AGGREGATE, FOLDER):
                 self._settled(kind)
 

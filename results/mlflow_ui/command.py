@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.sweep import EndedSweep
+    from bench.sweep.sweep import EndedSweep
 
 
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser], store: argparse.ArgumentParser) -> None:
@@ -67,14 +67,11 @@ def ui(options: argparse.Namespace) -> int:
 
 def experiment_id(uri: str, experiment: str) -> str | None:
     """The id of an experiment; None where there is none. Creates no store."""
-    from bench.config import TrackingConfig
-    from bench.finished import SQLITE, select
+    from bench.record import database
 
-    if uri.startswith(SQLITE):
-        query = "SELECT experiment_id FROM experiments WHERE name = ?"
-        rows = select(TrackingConfig(uri=uri), query, [experiment])
-        return str(rows[0][0]) if rows else None
-    from results.frame import client_of
+    if database.is_local(uri):
+        return database.experiment_id(uri, experiment)
+    from results.runs.frame import client_of
 
     found = client_of(uri).get_experiment_by_name(experiment)
     return None if found is None else str(found.experiment_id)

@@ -8,17 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.names import SPEEDUP
-from results.explain import explain_command
-from results.frame import CellRun
-from results.grid import Grid, signed
-from results.groups import SETTING, Group
-from results.leaderboard import COLUMNS
-from results.markdown import place
+from bench.record.names import SPEEDUP
+from results.formats.markdown import place
 from results.mlflow_ui.aggregate import seeds_text
 from results.mlflow_ui.names import NOTE_LIMIT, run_link, title
 from results.mlflow_ui.views import SECONDS, VIEWS, view_link
-from results.statistics import gap_to_gold, summary
+from results.runs.frame import CellRun
+from results.runs.groups import SETTING, Group
+from results.runs.statistics import gap_to_gold, summary
+from results.tables.explain import explain_command
+from results.tables.grid import Grid, signed
+from results.tables.leaderboard import COLUMNS
 
 Headline = tuple[str, str]
 HEADLINES: tuple[Headline, ...] = (

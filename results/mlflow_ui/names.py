@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from results.titles import TITLES
+from results.names.titles import TITLES
 
 AGGREGATE, FOLDER, SWEEP = "aggregate", "aggregates", "sweep"
 """Values of ``lethe.kind``: the mean of a group of cells, the run that holds these together, a sweep."""

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 from mlflow.entities import Run
 
-from bench.config import TrackingConfig
-from bench.finished import recorded
-from bench.names import KIND_TAG
-from bench.tracking import Store
-from results.frame import CellRun, runs
-from results.groups import SETTING, Group, by_setting, gold_of, grouped
+from bench.config.schema import TrackingConfig
+from bench.record.finished import recorded
+from bench.record.names import KIND_TAG
+from bench.record.store import Store
 from results.mlflow_ui.aggregate import aggregate, group_key
 from results.mlflow_ui.aggregate_runs import AggregateRuns, writing
 from results.mlflow_ui.descriptions import cell_note, experiment_note, folder_note, group_note
 from results.mlflow_ui.names import NOTE_TAG, SWEEP, run_link
 from results.mlflow_ui.sweep_page import write_sweep
 from results.mlflow_ui.views import KIND_OF_EXPERIMENT, VIEWS
-from results.settings import Defaults, command_of, variants
+from results.runs.frame import CellRun, runs
+from results.runs.groups import SETTING, Group, by_setting, gold_of, grouped
+from results.runs.settings import Defaults, command_of, variants
 
 Setting = tuple[str, ...]
 GOLD_KEY = "lethe.gold_key"

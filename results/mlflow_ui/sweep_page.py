@@ -9,16 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.names import CELLS_FILE, COMMAND_TAG
-from results.frame import CellRun, latest
+from bench.record.names import CELLS_FILE, COMMAND_TAG
 from results.mlflow_ui.descriptions import sweep_note
 from results.mlflow_ui.names import PARENT_TAG
+from results.runs.frame import CellRun, latest
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-    from bench.tracking import Store
-    from results.grid import Grid
+    from bench.record.store import Store
+    from results.tables.grid import Grid
 
 MOST_PAGES = 4
 """Of a figure with a page per setting; more are left to ``python -m results figures``: drawing takes time."""
@@ -60,11 +60,11 @@ def write_sweep(
 
 def _write_files(place: Path, uri: str, done: Sequence[CellRun], variants: Mapping[str, str]) -> Grid:
     """Leaderboard, page and figures of some cells; the leaderboard."""
-    from results.artifacts import trajectory
-    from results.leaderboard import leaderboard, standings
+    from results.formats.written import written
+    from results.runs.artifacts import trajectory
     from results.site.content import document
     from results.site.page import page
-    from results.written import written
+    from results.tables.leaderboard import leaderboard, standings
 
     grid = leaderboard(standings(done, variants))
     texts = {name: written(grid, form) for name, form in FORMATS.items()}

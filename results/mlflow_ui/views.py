@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.names import FORGET_RECALL, HEADLINES, KIND_TAG, OVERLAP, TEST_RECALL
+from bench.record.names import FORGET_RECALL, HEADLINES, KIND_TAG, OVERLAP, TEST_RECALL
 from results.mlflow_ui.names import AGGREGATE, AS_TRAINING, DEVIATION, SEEDS, SWEEP
 
 VIEW_TAG = "mlflow.sharedViewState."

@@ -1,1 +1,3 @@
 """The leaderboard as one self-contained HTML page."""
+
+__all__ = ["command", "content", "page"]

@@ -19,10 +19,10 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser], store: argpa
 
 def run(options: argparse.Namespace) -> int:
     """Write the page: 0, or 1 where no cell is finished."""
-    from bench.files import write_text
-    from results.artifacts import trajectory
-    from results.frame import runs
-    from results.settings import variants
+    from bench.disk.files import write_text
+    from results.runs.artifacts import trajectory
+    from results.runs.frame import runs
+    from results.runs.settings import variants
     from results.site.content import document
     from results.site.page import page
 

@@ -11,14 +11,16 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.names import FORGET_RECALL, REFERENCE_METHODS, RETAIN_RECALL, SPEEDUP, TEST_RECALL, VALID_RECALL
-from results.frame import CellRun
-from results.groups import Group, by_setting, gold_of, grouped
-from results.layout import GOLD, TITLES
-from results.leaderboard import COLUMNS, leaderboard, standings
+from bench.record.names import FORGET_RECALL, RETAIN_RECALL, SPEEDUP, TEST_RECALL, VALID_RECALL
+from results.names.headlines import GOLD
+from results.names.styles import styles
+from results.names.titles import TITLES
+from results.runs.frame import CellRun
+from results.runs.groups import Group, by_setting, gold_of, grouped
+from results.runs.statistics import gap_to_gold
 from results.site.printed import published_for
-from results.statistics import gap_to_gold
-from results.styles import styles
+from results.tables.leaderboard import COLUMNS, leaderboard, standings
+from unlearning import REFERENCE_METHODS
 
 Trajectory = Callable[[str], Sequence[Mapping[str, float]]]
 """Points of the trajectory by run id."""
@@ -41,7 +43,7 @@ def document(runs: Sequence[CellRun], variants: Mapping[str, str], trajectory: T
     """Everything on the page.
 
     Args:
-        runs: all runs of the store, as ``results.frame.runs`` gives them.
+        runs: all runs of the store, as ``results.runs.frame.runs`` gives them.
         variants: options by run id.
         trajectory: reads the trajectory of a run.
     """

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bench.names import TUNED_TAG
-from results.groups import Group
-from results.layout import ABLATIONS, BACKDOOR, CLEAN, MEMBERSHIP, TABLES
-from results.published import PublishedNumber, published
+from bench.record.names import TUNED_TAG
+from results.names.headlines import BACKDOOR, CLEAN, MEMBERSHIP
+from results.published.numbers import PublishedNumber, published
+from results.runs.groups import Group
+from results.tables.layout import ABLATIONS, TABLES
 
 PRINTED = {quantity.metric: str(quantity.printed) for quantity in (MEMBERSHIP, BACKDOOR, CLEAN)}
 """Our metric to the name that published tables use, where the two differ."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.names import CELLS_FILE, COMMAND_TAG, KIND_TAG
-from bench.sweep import EndedSweep
+from bench.record.names import CELLS_FILE, COMMAND_TAG, KIND_TAG
+from bench.sweep.sweep import EndedSweep
 from tests.bench.cells import TINY
 from tests.results.store import store
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import torch
 
-from bench.evaluate import PairIndex, evaluate_split
+from bench.measure.evaluate import PairIndex, evaluate_split
 
 LOOP_USERS = 200
 

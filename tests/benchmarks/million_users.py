@@ -24,9 +24,9 @@ from typing import TypeVar
 import torch
 import yaml
 
-from bench.evaluate import PairIndex, evaluate_split, evaluating
-from bench.objective import objective_of
-from bench.train import train_step, warm_up
+from bench.measure.evaluate import PairIndex, evaluate_split, evaluating
+from bench.train.loop import train_step, warm_up
+from bench.train.objective import objective_of
 from datasets.interactions import InteractionData, to_torch
 from datasets.request_options import RequestOptions
 from datasets.requests import draw

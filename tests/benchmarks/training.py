@@ -25,14 +25,15 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from bench.config import Choice, TrainConfig
-from bench.devices import resolve, synchronise
-from bench.item_graph_cache import ItemGraphCache
-from bench.objective import compiler_errors, matmul_precision, objective_of
-from bench.registry import registry
-from bench.source import options_of
-from bench.train import train_step, warm_up
-from bench.workshop import fresh_model
+from bench.cache.item_graphs import ItemGraphCache
+from bench.cell.workshop import fresh_model
+from bench.config.registry import registry
+from bench.config.schema import Choice
+from bench.config.source import options_of
+from bench.machine.devices import resolve, synchronise
+from bench.train.loop import train_step, warm_up
+from bench.train.objective import compiler_errors, matmul_precision, objective_of
+from bench.train.options import TrainConfig
 from datasets.interactions import InteractionData, to_torch
 from datasets.sampling import TripleSampler
 from datasets.synthetic import ModalityOptions, Synthetic, SyntheticOptions

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench.dataset import reader_of
-from bench.grid import expand
-from bench.keys import data_key
+from bench.config.compose import expand
+from bench.plan.dataset import reader_of
+from bench.plan.keys import data_key
 from datasets.errors import InputError
 from datasets.interactions import RawDataset, to_torch
 from datasets.poison import Injection, inject

@@ -11,8 +11,8 @@ import torch
 import yaml
 from torch import Tensor
 
-from bench.registry import load_class, registry
-from bench.source import options_of
+from bench.config.registry import load_class, registry
+from bench.config.source import options_of
 from datasets.interactions import InteractionData
 from datasets.requests import DeletionRequest
 from models import BACKBONES

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.train import train_epoch
+from bench.train.loop import train_epoch
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from models.freedom import FREEDOM, FREEDOMOptions

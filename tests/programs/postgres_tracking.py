@@ -32,9 +32,9 @@ def log_cells(uri: str, worker: int, count: int) -> int:
     """Record ``count`` cells as the harness does: tags, parameters, metrics, curves, an artifact."""
     import torch
 
-    from bench.config import TrackingConfig
-    from bench.names import CELL_KEY_TAG, KIND_TAG
-    from bench.tracking import Store
+    from bench.config.schema import TrackingConfig
+    from bench.record.names import CELL_KEY_TAG, KIND_TAG
+    from bench.record.store import Store
 
     store = Store(TrackingConfig(uri=uri))
     for number in range(count):
@@ -115,9 +115,9 @@ def is_healthy(url: str, process: subprocess.Popen[bytes], seconds: float = 120)
 
 def nothing_lost(uri: str, cells: int, processes: int) -> bool:
     """Log all cells from several processes at once and count what the store holds."""
-    from bench.config import TrackingConfig
-    from bench.finished import recorded
-    from bench.tracking import Store
+    from bench.config.schema import TrackingConfig
+    from bench.record.finished import recorded
+    from bench.record.store import Store
 
     began = time.monotonic()
     with ProcessPoolExecutor(processes) as pool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import product
 
-from bench.names import FORGET_RECALL, OVERLAP, RETAIN_RECALL, SPEEDUP, TEST_RECALL
-from results.frame import CellRun
+from bench.record.names import FORGET_RECALL, OVERLAP, RETAIN_RECALL, SPEEDUP, TEST_RECALL
+from results.runs.frame import CellRun
 
 EVIL = "</script><script>window.broken = true</script>"
 METHODS = ("original", "retrain", "mmrecun", "tru")

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from bench.config import TrackingConfig
-from bench.grid import expand_each
-from bench.names import CELL_KEY_TAG, KIND_TAG
-from bench.parameters import parameters
-from bench.tracking import Store
+from bench.config.compose import expand_each
+from bench.config.schema import TrackingConfig
+from bench.record.names import CELL_KEY_TAG, KIND_TAG
+from bench.record.parameters import parameters
+from bench.record.store import Store
 
 USERS = 40
 SPLITS = ("test", "forget")

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.registry import load_class
-from bench.seeding import derive
+from bench.config.registry import load_class
+from bench.machine.seeding import derive
 from datasets.interactions import InteractionData
 from datasets.requests import DeletionRequest, Regime
 from datasets.sampling import TripleSampler

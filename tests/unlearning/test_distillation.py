@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.registry import registry
+from bench.config.registry import registry
 from tests.unlearning.cells import forget_recall, private_copy, problem, same, trained, weights
 from unlearning.distillation import (
     Embeddings,

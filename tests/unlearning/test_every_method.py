@@ -11,8 +11,8 @@ import torch
 import yaml
 from torch import Tensor
 
-from bench.registry import load_class, registry
-from bench.source import options_of
+from bench.config.registry import load_class, registry
+from bench.config.source import options_of
 from datasets.errors import InputError
 from datasets.requests import Regime
 from datasets.sampling import Batch

@@ -8,7 +8,7 @@ import functools
 import pytest
 import torch
 
-from bench.evaluate import ValidationProbe
+from bench.measure.evaluate import ValidationProbe
 from tests.unlearning.cells import private_copy, problem, same, trained, weights
 from unlearning import stopping
 from unlearning.stopping import ValidationGuard, validation_recall

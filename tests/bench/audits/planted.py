@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from bench.audits.base import AuditContext
-from bench.config import Choice, TrainConfig
-from bench.progress import progress
-from bench.train import train
-from bench.workshop import fresh_model
+from bench.cell.workshop import fresh_model
+from bench.config.schema import Choice
+from bench.record.progress import progress
+from bench.train.loop import train
+from bench.train.options import TrainConfig
 from datasets.interactions import InteractionData, RawDataset, to_torch
 from datasets.poison import inject
 from datasets.poison_options import Poison, PoisonOptions

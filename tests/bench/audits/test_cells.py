@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.cell import run_cell
-from bench.grid import expand
-from bench.keys import CellKeys, cell_keys
-from bench.plan import PlannedCell, Planner, rehearse
-from bench.tracking import Store
+from bench.cell.run import run_cell
+from bench.config.compose import expand
+from bench.plan.keys import CellKeys, cell_keys
+from bench.plan.planner import PlannedCell, Planner
+from bench.plan.rehearsal import rehearse
+from bench.record.store import Store
 from datasets.errors import InputError
 from tests.bench.cells import TINY
 

@@ -9,19 +9,21 @@ import pytest
 import torch
 
 from bench.audits import AUDITS
-from bench.audits.base import Audit, AuditContext, load_audit
-from bench.audits.fairness import Fairness
-from bench.audits.membership_shadow import MembershipShadow
-from bench.audits.onion import Onion
-from bench.audits.popularity import Popularity
-from bench.audits.relearn import Relearn
-from bench.audits.representation import branches, linear_cka, shifts
+from bench.audits.base import Audit, AuditContext
+from bench.audits.behaviour.fairness import Fairness
+from bench.audits.behaviour.popularity import Popularity
+from bench.audits.behaviour.representation import branches, linear_cka, shifts
+from bench.audits.membership.onion import Onion
+from bench.audits.membership.shadow import MembershipShadow
+from bench.audits.memory.relearn import Relearn
 from bench.audits.statistics import attack_figures, mean_with_interval, share_with_interval
-from bench.config import Choice, TrainConfig
-from bench.evaluate import evaluating
-from bench.grid import expand
-from bench.source import options_of
-from bench.workshop import fresh_model
+from bench.cell.workshop import fresh_model
+from bench.config.compose import expand
+from bench.config.registry import load_class
+from bench.config.schema import Choice
+from bench.config.source import options_of
+from bench.measure.evaluate import evaluating
+from bench.train.options import TrainConfig
 from datasets.errors import InputError
 from datasets.request_options import Regime, RequestOptions
 from datasets.requests import draw
@@ -179,7 +181,7 @@ def _keys(pairs: torch.Tensor) -> torch.Tensor:
 def test_poisoning_audits_are_refused_elsewhere(audit: str, poison: Any, regime: Any, words: str) -> None:
     data = planted_data(poison)
     request = draw(RequestOptions(name=regime, ratio=None if regime == "poison" else 0.2), data)
-    kind: type[Audit] = load_audit(audit)
+    kind: type[Audit] = load_class("audit", audit)
     with pytest.raises(InputError, match=words):
         kind(AuditContext(data, request.apply(data), request, 0, 10**7, TrainConfig()))
 

@@ -9,16 +9,17 @@ import pytest
 import torch
 
 from bench.audits import AUDITS
-from bench.audits.base import Audit, AuditContext, MemoryClaim, load_audit, run_audits
-from bench.cell import run_cell
-from bench.grid import expand
-from bench.plan import Planner
-from bench.tracking import Store
+from bench.audits.base import Audit, AuditContext, MemoryClaim, run_audits
+from bench.cell.run import run_cell
+from bench.config.compose import expand
+from bench.config.registry import load_class
+from bench.plan.planner import Planner
+from bench.record.store import Store
 from models.base import Recommender
 from tests.bench.audits.planted import PlantedCell, planted_cell
 from tests.bench.cells import TINY
 
-CLAIMS = {name: claim for name in AUDITS if (claim := load_audit(name).memory)}
+CLAIMS = {name: claim for name in AUDITS if (claim := load_class("audit", name).memory)}
 
 
 def cell_of(name: str) -> PlantedCell:
@@ -29,8 +30,8 @@ def cell_of(name: str) -> PlantedCell:
 def claimed(name: str, model: Recommender) -> tuple[float, float, float]:
     """Figure, low and high end of its interval, turned so that higher is more memory."""
     claim, cell = CLAIMS[name], cell_of(name)
-    found = run_audits([name], {"": model}, cell.context).metrics
-    key = f"audit/{load_audit(name).name}/{claim.figure}"
+    found = run_audits([load_class("audit", name)], {"": model}, cell.context).metrics
+    key = f"audit/{load_class('audit', name).name}/{claim.figure}"
     value, low, high = found[key], found[f"{key}_low"], found[f"{key}_high"]
     assert low <= value <= high
     return (value, low, high) if claim.more_is == "higher" else (-value, -high, -low)
@@ -56,7 +57,7 @@ def test_a_gold_model_of_another_seed_passes(name: str) -> None:
 def test_an_untrained_model_is_at_chance(name: str) -> None:
     cell = cell_of(name)
     value, low, _ = claimed(name, cell.untrained)
-    chance = load_audit(name)(cell.context).chance()
+    chance = load_class("audit", name)(cell.context).chance()
     if chance is None:  # at least nothing is found on it
         assert low <= claimed(name, cell.gold)[2]
     else:
@@ -72,8 +73,8 @@ def test_figures_repeat_fit_mlflow_and_leave_the_models_alone(name: str) -> None
     cell = cell_of(name)
     before = {key: value.clone() for key, value in cell.original.state_dict().items()}
     models = {"": cell.other_gold, "original": cell.original, "gold": cell.gold}
-    first, second = (run_audits([name], models, cell.context) for _ in range(2))
-    prefix = f"audit/{load_audit(name).name}/"
+    first, second = (run_audits([load_class("audit", name)], models, cell.context) for _ in range(2))
+    prefix = f"audit/{load_class('audit', name).name}/"
     figures = {key: value for key, value in first.metrics.items() if key.startswith(prefix)}
     assert figures
     assert figures == {key: value for key, value in second.metrics.items() if key.startswith(prefix)}
@@ -82,7 +83,7 @@ def test_figures_repeat_fit_mlflow_and_leave_the_models_alone(name: str) -> None
     for figure in (f for f in plain if not f.startswith(("original_", "gold_"))):
         assert {f"original_{figure}", f"gold_{figure}"} <= plain
     assert first.arrays.keys() == second.arrays.keys()
-    assert first.metrics[f"time/audit/{load_audit(name).name}_seconds"] > 0
+    assert first.metrics[f"time/audit/{load_class('audit', name).name}_seconds"] > 0
     assert all(torch.equal(value, before[key]) for key, value in cell.original.state_dict().items())
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from bench.audits.base import AuditContext, run_audits
-from bench.audits.membership_score import MembershipScore
-from bench.config import TrainConfig
-from bench.grid import expand
+from bench.audits.membership.score import MembershipScore
+from bench.config.compose import expand
+from bench.train.options import TrainConfig
 from datasets.errors import InputError
 from datasets.interactions import InteractionData, to_torch
 from datasets.request_options import RequestOptions
@@ -39,7 +39,7 @@ def audit(data: InteractionData, regime: str, table: torch.Tensor, ratio: float 
     request: DeletionRequest = draw(RequestOptions(name=regime, ratio=ratio), data)  # type: ignore[arg-type]
     context = context_of(data, request)
     models: Any = {"": Scores(table), "gold": Scores(noise(data))}
-    return run_audits(["membership_score"], models, context).metrics
+    return run_audits([MembershipScore], models, context).metrics
 
 
 def context_of(data: InteractionData, request: DeletionRequest) -> AuditContext:

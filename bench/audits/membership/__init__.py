@@ -1,0 +1,1 @@
+"""Can one tell from scores or lists which pairs were forgotten?"""

@@ -1,0 +1,1 @@
+"""What does an unlearned model still hold, beyond its scores?"""

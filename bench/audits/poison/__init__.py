@@ -1,0 +1,1 @@
+"""Is what injected users planted still at work?"""

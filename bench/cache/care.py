@@ -1,0 +1,232 @@
+"""``python -m bench.cache list | size | prune | verify``: what is in the cache, and getting rid of it.
+
+Whatever is removed was either half-written by a process that is gone (its lock is free) or asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.config.schema import TrackingConfig
+from bench.disk.files import checksum, read_json
+from bench.disk.locks import held_if_free, lock_file
+from bench.record.names import KIND_TAG
+from bench.record.owner import why_gone
+
+SECONDS_PER_DAY = 86_400
+TEMPORARY_SECONDS = 3600.0
+"""A temporary file without a lock is left over when nobody touched it for so long."""
+HALF_WRITTEN_SECONDS = 5.0
+"""After which a state that cannot be read is nobody's: a living process writes it in a moment."""
+
+CONTENT = {
+    "models": ("model", "weights.safetensors", "weights_sha256"),
+    "item_graphs": ("item graph", "graph.safetensors", "graph_sha256"),
+}
+"""Folders of the cache: what an entry is, the file that it holds, and where its record has the checksum."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cached model or item graph: its folder, its size in bytes, the days since it was last used."""
+
+    folder: Path
+    size: int
+    days: float
+    record: dict[str, Any] | None
+
+    @property
+    def place(self) -> str:
+        """Which folder of the cache it is in, a key of ``CONTENT``."""
+        return self.folder.parent.name
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What it is, for people; empty where its record is damaged."""
+        return dict((self.record or {}).get("about", {}))
+
+    @property
+    def is_set_aside(self) -> bool:
+        """Whether it was found damaged before."""
+        return ".damaged-" in self.folder.name
+
+
+def entries(cache: Path) -> list[Entry]:
+    """Every cached model, then every item graph, the ones set aside as damaged among them."""
+    folders = [path for place in CONTENT for path in sorted((cache / place).glob("[!.]*")) if path.is_dir()]
+    return [
+        Entry(
+            folder,
+            sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+            (time.time() - folder.stat().st_mtime) / SECONDS_PER_DAY,
+            read_json(folder / "record.json"),
+        )
+        for folder in folders
+    ]
+
+
+def damage(entry: Entry) -> str | None:
+    """What is wrong with an entry; None if its content is what was written."""
+    _, name, sha256 = CONTENT[entry.place]
+    content = entry.folder / name
+    if entry.record is None:
+        return "its record cannot be read"
+    if not content.exists():
+        return f"its {content.stem} {'are' if content.stem.endswith('s') else 'is'} missing"
+    return None if checksum(content) == entry.record.get(sha256) else "its checksum is wrong"
+
+
+def remove_leftovers(cache: Path) -> list[Path]:
+    """Remove what dead processes left: half-written entries, lock files, states, temporary files."""
+    removed = list(_half_written(cache))
+    for path in (cache / "locks").glob("*.lock"):
+        with held_if_free(path) as free:
+            removed += [path] if free else []
+    states = [path for path in (cache / "progress").glob("*.json") if _is_left_over(path)]
+    temporary = [path for path in (cache / "data").glob(".*") if _silent_seconds(path) > TEMPORARY_SECONDS]
+    for path in states + temporary:
+        path.unlink(missing_ok=True)
+        removed.append(path)
+    return [path for path in removed if not path.exists()]
+
+
+def prune(cache: Path, days: float | None, keep: set[str] | None, dry: bool) -> list[Entry]:
+    """Remove entries unused for ``days``, not in ``keep``, or set aside as damaged; those it removed.
+
+    Args:
+        keep: keys of models to keep whatever their age; None removes by age alone. Item graphs are named
+            by no run: they go by age.
+        dry: remove nothing, only say what would go.
+    """
+    removed = []
+    for entry in entries(cache):
+        old = days is not None and entry.days > days
+        unreferenced = keep is not None and entry.place == "models" and entry.folder.name not in keep
+        if old or unreferenced or entry.is_set_aside:
+            with held_if_free(lock_file(cache, entry.folder.name)) as free:
+                if free and not dry:
+                    shutil.rmtree(entry.folder)
+                removed += [entry] if free else []
+    return removed
+
+
+def referenced(tracking: TrackingConfig) -> set[str]:
+    """Keys of the models that finished cells of an experiment were computed from."""
+    from bench.record.store import Store
+
+    runs = Store(tracking).runs("attributes.status = 'FINISHED'")
+    tags = [run.data.tags for run in runs if run.data.tags.get(KIND_TAG) == "cell"]
+    return {own[f"lethe.{role}_key"] for own in tags for role in ("original", "gold")}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 1 if ``verify`` found damage."""
+    options = _parser().parse_args(sys.argv[1:] if arguments is None else arguments)
+    console = Console()
+    found = entries(options.dir)
+    if options.verb == "list":
+        console.print(_table(found))
+    if options.verb in ("list", "size"):
+        console.print(f"{_summary(found)} in {options.dir}")
+        return 0
+    if options.verb == "verify":
+        return _verify(found, console)
+    return _prune(options, console)
+
+
+def _verify(found: Sequence[Entry], console: Console) -> int:
+    bad = {e.folder.name: damage(e) for e in found if not e.is_set_aside and damage(e)}
+    for name, defect in bad.items():
+        console.print(f"{name}: {defect}; the next cell that needs it makes it again", soft_wrap=True)
+    console.print(f"{_summary(found)}, {len(bad)} damaged")
+    return 1 if bad else 0
+
+
+def _prune(options: argparse.Namespace, console: Console) -> int:
+    keep = None
+    if options.unreferenced:
+        keep = referenced(TrackingConfig(uri=options.tracking_uri, experiment=options.experiment))
+    if not options.dry:
+        for path in remove_leftovers(options.dir):
+            console.print(f"removed leftover {path}", soft_wrap=True)
+    removed = prune(options.dir, options.older_than, keep, options.dry)
+    console.print(_table(removed))
+    verb = "would be removed" if options.dry else "removed"
+    console.print(f"{_summary(removed)} {verb}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.cache", description="Care for the cache of models and item graphs."
+    )
+    parser.add_argument("--dir", type=Path, default=Path("cache"), help="the cache folder (cache.dir)")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("list", help="every cached model and item graph")
+    verbs.add_parser("size", help="how many, how large")
+    verbs.add_parser("verify", help="compare each with its checksum")
+    pruning = verbs.add_parser("prune", help="remove entries and what dead processes left")
+    pruning.add_argument("--older-than", type=float, metavar="DAYS", help="entries not used for so long")
+    pruning.add_argument(
+        "--unreferenced", action="store_true", help="models that no finished cell of the experiment names"
+    )
+    pruning.add_argument("--dry", action="store_true", help="only say what would be removed")
+    pruning.add_argument("--tracking-uri", default="sqlite:///mlflow.db", help="store for --unreferenced")
+    pruning.add_argument("--experiment", default="lethe", help="experiment for --unreferenced")
+    return parser
+
+
+def _table(found: Sequence[Entry]) -> Table:
+    table = Table(box=None)
+    for title in ("key", "role", "data set", "backbone", "seed", "size", "unused for"):
+        table.add_column(title)
+    for entry in found:
+        about = entry.about
+        missing = "-" if about and entry.place == "item_graphs" else "?"
+        backbone = str(about.get("backbone", {}).get("name", missing))
+        labels = [str(about.get(key, missing)) for key in ("role", "dataset")]
+        seed = str(about.get("seed", missing))
+        size, age = _megabytes(entry.size), f"{entry.days:.1f} days"
+        table.add_row(entry.folder.name, *labels, backbone, seed, size, age)
+    return table
+
+
+def _half_written(cache: Path) -> Iterator[Path]:
+    """Remove folders that a process was writing when it died: the lock of their key is free."""
+    for folder in [folder for place in CONTENT for folder in (cache / place).glob(".*")]:
+        key = folder.name[1:].partition(".")[0]
+        with held_if_free(lock_file(cache, key)) as free:
+            if free:
+                shutil.rmtree(folder, ignore_errors=True)
+                yield folder
+
+
+def _summary(found: Sequence[Entry]) -> str:
+    """How many of each kind, and their size together; kinds that are absent go unmentioned."""
+    counts = {what: sum(e.place == place for e in found) for place, (what, _, _) in CONTENT.items()}
+    named = [f"{count} {what}s" for what, count in counts.items() if count or what == "model"]
+    return f"{', '.join(named)}, {_megabytes(sum(e.size for e in found))}"
+
+
+def _is_left_over(state: Path) -> bool:
+    """Whether a state is of a dead process, also of one that was killed while writing it."""
+    content = read_json(state)
+    return _silent_seconds(state) > HALF_WRITTEN_SECONDS if content is None else bool(why_gone(content))
+
+
+def _silent_seconds(path: Path) -> float:
+    return time.time() - path.stat().st_mtime if path.exists() else 0.0
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

@@ -1,0 +1,206 @@
+"""One method on one setting: preparation on the offline clock, then the request on the online clock.
+
+A method receives no test pair and, unless it is a reference system, cannot reach gold; what it changes in
+place outside its own model fails the cell.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bench.cache.models import CachedModel
+from bench.cell.recorder import Probe, TrajectoryRecorder
+from bench.cell.repair import repair_stage
+from bench.cell.setting import CellSetting, SettingStage
+from bench.cell.workshop import CellWorkshop
+from bench.config.registry import load_class
+from bench.config.schema import CellConfig
+from bench.machine.seeding import generator, seed_everything
+from bench.machine.timing import Stopwatch
+from bench.plan.planner import PlannedCell
+from bench.train.loop import warm_up
+from bench.train.objective import matmul_precision
+from datasets.interactions import InteractionData
+from models.base import Recommender
+from unlearning import REFERENCE_METHODS
+from unlearning.base import Problem, Setting, Trained, UnlearningMethod, UnlearnResult
+
+
+class UnlearningDiverged(RuntimeError):
+    """The method left weights that are not numbers: there is nothing to measure.
+
+    ``online_seconds`` is what it took nevertheless.
+    """
+
+    def __init__(self, online_seconds: float) -> None:
+        super().__init__("the unlearned weights are not finite: take smaller steps or fewer epochs")
+        self.online_seconds = online_seconds
+
+
+class ProblemChanged(RuntimeError):
+    """The method changed, in place, what it was only lent."""
+
+
+@dataclass(frozen=True)
+class Unlearned:
+    """What a method left, and what it took.
+
+    ``online_seconds`` is the method's own clock (for reference systems the recorded one),
+    ``offline_seconds`` what can happen before any request, ``warmup_seconds`` a discarded pass before
+    the clock.
+    """
+
+    result: UnlearnResult
+    online_seconds: float
+    offline_seconds: float
+    warmup_seconds: float
+    recorder: TrajectoryRecorder
+
+
+class UnlearnStage:
+    """Runs the method of a cell.
+
+    Args:
+        cell: its method and options.
+        stage: where its setting came from.
+    """
+
+    def __init__(self, cell: PlannedCell, stage: SettingStage) -> None:
+        self._config: CellConfig = cell.config
+        self._data_key = cell.keys.data
+        self._graphs, self._models, self._device = stage.graphs, stage.models, stage.device
+
+    def run(self, setting: CellSetting, probe: Probe | None) -> Unlearned:
+        """Unlearn. ``probe`` measures each epoch, off the clock.
+
+        Raises:
+            UnlearningDiverged: if the weights that are left are not finite.
+            ProblemChanged: if data or request are no longer what they were.
+        """
+        lent = setting.without_test()
+        method: UnlearningMethod = load_class("method", self._config.method.name)(self._config.method.options)
+        prepared, offline_seconds = self._prepared(method, lent)
+        watch = Stopwatch(self._device)
+        problem = dataclasses.replace(self._problem(lent, watch), prepared=prepared)
+        recorder = TrajectoryRecorder(watch, probe)
+        before = digest_of(problem)
+        result, warmup_seconds = self._unlearn(method, lent.original.model, problem, watch, recorder)
+        if digest_of(problem) != before:
+            raise ProblemChanged(
+                f"method {self._config.method.name} changed the data or the request in place: "
+                "let it work on copies"
+            )
+        online = watch.seconds if result.online_seconds is None else result.online_seconds
+        return Unlearned(result, online, result.offline_seconds + offline_seconds, warmup_seconds, recorder)
+
+    def workshop(self, watch: Stopwatch) -> CellWorkshop:
+        """Where further backbones are trained; what that took goes on ``watch``."""
+        return CellWorkshop(self._config, self._data_key, self._models, watch)
+
+    def _unlearn(
+        self,
+        method: UnlearningMethod,
+        original: Recommender,
+        problem: Problem,
+        watch: Stopwatch,
+        recorder: TrajectoryRecorder,
+    ) -> tuple[UnlearnResult, float]:
+        options = self._config.method.options
+        model = copy.deepcopy(original)
+        warmup_seconds = warm_up(model, problem.retain, problem.batch_size)
+        seed_everything(self._config.seed, self._purpose)
+        bound_to = {"full": problem.full, "retain": problem.retain}
+        if "retain" in (options.graph_at_unlearning, options.graph_at_evaluation):
+            watch.add(self._graphs.seconds(problem.retain, besides=problem.full))
+        with watch.running(), matmul_precision(self._config.train.matmul_precision):
+            if options.graph_at_unlearning != "full":
+                model.bind(bound_to[options.graph_at_unlearning])
+            result = method.unlearn(model, problem, recorder)
+            self._repair(result, problem, watch, recorder)
+            if options.graph_at_evaluation != options.graph_at_unlearning:
+                result.model.bind(bound_to[options.graph_at_evaluation])
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in result.model.parameters()):
+            raise UnlearningDiverged(watch.seconds)
+        return result, warmup_seconds
+
+    def _prepared(self, method: UnlearningMethod, setting: CellSetting) -> tuple[object, float]:
+        """What the method makes ready before any request, and the seconds that took."""
+        config, watch = self._config, Stopwatch(self._device)
+        purpose = f"prepare:{config.method.name}"
+        known = Setting(
+            data=setting.full,
+            generator=generator(config.seed, purpose, self._device),
+            batch_size=config.train.batch_size,
+            learning_rate=config.train.learning_rate,
+            workshop=self.workshop(watch),
+        )
+        own = copy.deepcopy(setting.original.model)
+        seed_everything(config.seed, purpose)
+        with watch.running():
+            prepared = method.prepare(own, known)
+        return prepared, watch.seconds
+
+    def _repair(
+        self, result: UnlearnResult, problem: Problem, watch: Stopwatch, recorder: TrajectoryRecorder
+    ) -> None:
+        """The repair stage, on the method's clock; its batches are the same for every method."""
+        stage, seed, before = self._config.applied_repair, self._config.seed, watch.seconds
+        if stage.batches == 0:
+            return
+        seed_everything(seed, "repair")
+        own = dataclasses.replace(problem, generator=generator(seed, "repair", self._device))
+        repair_stage(result.model, own, stage, recorder)
+        if result.online_seconds is not None:
+            result.online_seconds += watch.seconds - before
+
+    def _problem(self, setting: CellSetting, watch: Stopwatch) -> Problem:
+        return Problem(
+            full=setting.full,
+            retain=setting.retain,
+            request=setting.request,
+            generator=generator(self._config.seed, self._purpose, self._device),
+            batch_size=self._config.train.batch_size,
+            learning_rate=self._config.train.learning_rate,
+            gold=gold_for(self._config.method.name, setting.gold),
+            workshop=self.workshop(watch),
+        )
+
+    @property
+    def _purpose(self) -> str:
+        return f"unlearn:{self._config.method.name}"
+
+
+def gold_for(method: str, gold: CachedModel) -> Callable[[], Trained]:
+    """How a method asks for gold: reference systems get a copy, all others an error."""
+
+    def copied() -> Trained:
+        return Trained(copy.deepcopy(gold.model), gold.record.seconds, gold.record.examples)
+
+    def refused() -> Trained:
+        raise RuntimeError(f"method {method} asked for the gold model, which only reference systems get")
+
+    return copied if method in REFERENCE_METHODS else refused
+
+
+def digest_of(problem: Problem) -> str:
+    """Digest of every tensor of the data and the request that a method is lent."""
+    content = hashlib.blake2b()
+    request = problem.request
+    for tensor in (request.users, request.items, request.forget, *_tensors(problem.full, problem.retain)):
+        content.update(f"|{tuple(tensor.shape)}|".encode())
+        content.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return content.hexdigest()
+
+
+def _tensors(*every: InteractionData) -> Iterator[Tensor]:
+    for data in every:
+        yield from (data.train, data.valid, data.withdrawn_items, *data.features.values())
+        for graph in data.item_graphs.values():
+            yield from (graph.crow_indices(), graph.col_indices(), graph.values())

@@ -1,0 +1,247 @@
+"""From the command line to the typed cells of a sweep, before anything is started.
+
+Hydra composes each cell; its own complaints are turned into one sentence that names key, value and
+remedy. No torch in here.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bench.config.schema import CONFIG_DIR as CONFIG_DIR
+from bench.config.schema import CellConfig, parse_cell
+from bench.config.tuned import search_file, tuned_overrides
+from datasets.errors import InputError
+
+CONFIG_NAME = "config"
+UNION = "union"
+"""Sweep parameter whose lines (or parts between ``;``) are sweeps of their own, run as one sweep."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The cells of a command line, in sweep order.
+
+    Attributes:
+        configs: the typed cells.
+        overrides: the override list of each cell, as its job gets it.
+        shared: the overrides that hold for the whole sweep, Hydra's own among them.
+        tuned: the part of ``overrides`` that the tuned files add to each cell.
+        multirun: whether this is a sweep, be it of one cell.
+    """
+
+    configs: list[CellConfig]
+    overrides: list[list[str]]
+    shared: list[str]
+    tuned: list[list[str]]
+    multirun: bool
+
+
+def expand(overrides: Sequence[str], multirun: bool, config_dir: str | None = None) -> list[CellConfig]:
+    """Every cell that these command-line overrides stand for, typed and checked, in sweep order.
+
+    Raises:
+        InputError: for the first cell that does not compose or type.
+    """
+    return expand_grid(overrides, multirun, config_dir).configs
+
+
+def expand_grid(overrides: Sequence[str], multirun: bool, config_dir: str | None = None) -> Grid:
+    """As ``expand``, with what a launcher needs to start the cells."""
+    searchpath = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3", job_name="bench"):
+        shared, cells, is_sweep = _sweep_lists([*searchpath, *overrides], multirun)
+        configs, cells, tuned = _settled(cells, config_dir)
+    jobs = [[text for text in cell if not text.startswith("hydra")] for cell in cells]
+    return Grid(configs, jobs, shared, tuned, is_sweep)
+
+
+def expand_each(cells: Sequence[Sequence[str]]) -> list[CellConfig]:
+    """The typed cell of each list of overrides, none of which sweeps. Raises ``InputError``."""
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3", job_name="bench"):
+        return _settled([list(cell) for cell in cells], None)[0]
+
+
+def _settled(
+    cells: list[list[str]], config_dir: str | None
+) -> tuple[list[CellConfig], list[list[str]], list[list[str]]]:
+    """Typed cells, their overrides with what the tuned files add, and that part alone."""
+    composer = _Composer()
+    configs = [parse_cell(plain(composer.compose(cell))) for cell in cells]
+    tuned = [_tuned(*pair, config_dir) for pair in zip(configs, cells, strict=True)]
+    cells = [cell + added for cell, added in zip(cells, tuned, strict=True)]
+    configs = [
+        parse_cell(plain(composer.compose(cell))) if added else config
+        for config, cell, added in zip(configs, cells, tuned, strict=True)
+    ]
+    return configs, cells, tuned
+
+
+def stated_options(overrides: Sequence[str]) -> list[str]:
+    """Options of the method that these overrides give a value."""
+    keys = [_parsed(text).key_or_group for text in overrides]
+    return [key.removeprefix("method.") for key in keys if key.startswith("method.")]
+
+
+def _tuned(config: CellConfig, overrides: Sequence[str], config_dir: str | None) -> list[str]:
+    """What the tuned file of a cell adds to its overrides; nothing for methods without tunable options."""
+    if not config.tuned or search_file(config.method.name, config_dir) is None:
+        return []
+    return tuned_overrides(config, stated_options(overrides))
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A composed configuration, resolved, as plain containers. Raises ``InputError``."""
+    try:
+        values: Any = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise InputError(f"the configuration does not resolve: {_first_line(error)}.") from error
+    return dict(values)
+
+
+class _Composer:
+    """Composes many cells; Hydra composes once per distinct choice of configuration groups.
+
+    That is the expensive part. Plain values are set on a copy, by the function that Hydra itself uses
+    for them after composing.
+    """
+
+    def __init__(self) -> None:
+        self._bases: dict[tuple[str, ...], DictConfig] = {}
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """The configuration of one cell. Raises ``InputError``."""
+        parsed = [_parsed(text) for text in overrides]
+        values = [override for override in parsed if self._is_plain_value(override)]
+        choices = tuple(str(o.input_line) for o in parsed if o not in values)
+        if choices not in self._bases:
+            self._bases[choices] = _compose(choices, with_hydra=False)
+        config = copy.deepcopy(self._bases[choices])
+        try:
+            ConfigLoaderImpl._apply_overrides_to_config(values, config)
+        except ConfigCompositionException as error:
+            raise InputError(_unknown_key(error)) from error
+        return config
+
+    def _is_plain_value(self, override: Override) -> bool:
+        """Whether an override sets a value of the composed configuration and chooses no group."""
+        key = override.key_or_group
+        if "/" in key or key.startswith("hydra") or override.package is not None:
+            return False
+        if () not in self._bases:
+            self._bases[()] = _compose((), with_hydra=False)
+        top = self._bases[()].get(key.partition(".")[0])
+        return "." in key or not (top is None or isinstance(top, DictConfig))
+
+
+@cache
+def _parsed(override: str) -> Override:
+    """Parsing is slow, and the cells of a sweep share most of their overrides."""
+    return OverridesParser.create().parse_override(override)
+
+
+def _sweep_lists(overrides: list[str], multirun: bool) -> tuple[list[str], list[list[str]], bool]:
+    """The shared overrides, and the override lists of the cells in the order of Hydra's own sweeper."""
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    except OverrideParseException as error:
+        raise InputError(f"{error.override} cannot be read as an override: write key=value.") from error
+    swept = [o for o in parsed if o.is_sweep_override()]
+    if swept and not multirun:
+        raise InputError(
+            f"{swept[0].input_line} names several values: add -m (Hydra's --multirun) to run them as a sweep."
+        )
+    shared = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
+    master = _compose(shared, with_hydra=True).hydra
+    if not (multirun or str(master.mode).endswith("MULTIRUN")):
+        return shared, [overrides], False
+    params = {str(key): str(value) for key, value in (master.sweeper.params or {}).items()}
+    lines = _lines(params.pop(UNION, ""))
+    cells: dict[tuple[str, ...], list[str]] = {}
+    for line in lines or [[]]:
+        for cell in _product([*(f"{key}={value}" for key, value in params.items()), *line], overrides):
+            cells.setdefault(tuple(sorted(cell)), cell)
+    return shared, list(cells.values()), True
+
+
+def _lines(text: str) -> list[list[str]]:
+    """The words of each line (or part between ``;``) as a shell reads them, without comments."""
+    return [words for line in re.split(r"[\n;]", text) if (words := shlex.split(line, comments=True))]
+
+
+def _product(from_config: Sequence[str], overrides: Sequence[str]) -> list[list[str]]:
+    """The cells of one product; the sweep parameters of an experiment come first, as in Hydra's own sweeper.
+
+    What the command line says of a key replaces what the experiment sweeps it over.
+    """
+    given = {_parsed(text).key_or_group for text in overrides}
+    kept = [text for text in from_config if _parsed(text).key_or_group not in given]
+    every = OverridesParser.create().parse_overrides([*kept, *overrides])
+    batches = BasicSweeper.split_arguments(every, max_batch_size=None)
+    return [list(cell) for batch in batches for cell in batch]
+
+
+def _compose(overrides: Sequence[str], with_hydra: bool) -> DictConfig:
+    try:
+        config: DictConfig = compose(CONFIG_NAME, list(overrides), return_hydra_config=with_hydra)
+        return config
+    except MissingConfigException as error:
+        raise InputError(_missing_option(str(error))) from error
+    except ConfigCompositionException as error:
+        raise InputError(_unknown_key(error)) from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(f"the configuration does not compose: {_first_line(error)}.") from error
+
+
+def _missing_option(message: str) -> str:
+    found = re.search(r"Could not (?:find|load) '([^']+)'", message)
+    group, _, name = (found.group(1) if found else "").rpartition("/")
+    if group == "hydra/launcher" and name.startswith("submitit"):
+        raise InputError(
+            "launch=slurm needs the package hydra-submitit-launcher: "
+            "install it with pip install -e '.[slurm]'."
+        )
+    known = sorted(file.stem for file in (CONFIG_DIR / group).glob("*.yaml"))
+    listed = re.search(r"Available options in '[^']*':\n((?:\t.*\n)+)", message)
+    if listed:  # includes the options of extra config folders
+        known = listed.group(1).split()
+    return f"{group}={name} is not known: choose one of {', '.join(known)}."
+
+
+def _unknown_key(error: ConfigCompositionException) -> str:
+    key = re.search(r"Could not (?:override|append to config|delete from config)[^']*'([^']+)'", str(error))
+    if not key:
+        return f"the configuration does not compose: {_first_line(error)}."
+    name = key.group(1)
+    return f"{name} is not a known option: conf/{_config_file(name)} lists the options of its group."
+
+
+def _config_file(key: str) -> str:
+    group = key.partition(".")[0]
+    return group if (CONFIG_DIR / group).is_dir() else f"{CONFIG_NAME}.yaml"
+
+
+def _first_line(error: BaseException | None) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

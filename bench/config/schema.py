@@ -1,0 +1,307 @@
+"""The one schema of a cell's configuration, and its check at compose time.
+
+Hydra composes, this module types: every value that reaches the pipeline has passed through the
+frozen dataclasses below (or the options dataclass of the chosen reader, backbone or method), and
+whatever does not fit is refused in one sentence before anything is loaded. No torch in here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from bench.config.registry import target_of
+from bench.config.source import options_of
+from bench.train.options import Positive, TrainConfig
+from datasets.errors import InputError
+from datasets.poison_options import PoisonOptions
+from datasets.request_options import RequestOptions
+from unlearning import REFERENCE_METHODS
+
+T = TypeVar("T")
+
+CONFIG_DIR = Path(__file__).resolve().parents[2] / "conf"
+
+RunMode = Literal["only_missing", "always"]
+Stage = Literal["cell", "original", "gold"]
+
+
+@dataclass(frozen=True)
+class RepairConfig:
+    """The repair stage after every method alike (``bench/cell/repair.py``)."""
+
+    name: str = "none"
+    batches: Annotated[int, Field(ge=0)] = 0
+    """Batches of the retain set; 0: no stage."""
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """Of the stage's own Adam; null means the backbone's."""
+
+
+EXEMPT_FROM_REPAIR = RepairConfig("exempt")
+"""What reference systems get in place of the stage that was asked for."""
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """What is measured after unlearning, beside the fixed set of splits."""
+
+    trajectory: bool = True
+    """Evaluate after each unlearning epoch (off the clock): the curves of TRU's Figure 7."""
+    chunk_scores: Positive = 40_000_000
+    """Scores held in memory at once (users x items); bounds the memory of full ranking."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How a cell runs."""
+
+    dry: bool = False
+    mode: RunMode = "only_missing"
+    deterministic: bool = False
+    """Bit-equal weights for a seed, whatever the number of threads; somewhat slower."""
+    threads: Positive | None = None
+    """CPU threads of one cell; null shares the cores evenly between parallel jobs."""
+    retry_failed: bool = False
+    """Run cells again whose latest run failed."""
+    stage: Stage = "cell"
+    """What a job does: the cell, or only the training of a model that it needs; set by the sweep itself."""
+
+
+@dataclass(frozen=True)
+class CacheConfig:
+    """Where trained weights are kept; deleting the folder loses no result."""
+
+    dir: Path = Path("cache")
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """The MLflow store, the only record of what was measured."""
+
+    uri: str
+    experiment: str = "lethe"
+    name: str = "local"
+    parent: str | None = None
+    """MLflow run id of the sweep; set by the sweep itself."""
+    publish: bool = True
+    """Whether MLflow's pages are brought up to date at the end: means over seeds, descriptions, artifacts."""
+
+
+@dataclass(frozen=True)
+class LaunchConfig:
+    """How the cells of a sweep are spread over processes."""
+
+    name: str = "serial"
+    jobs: Positive = 1
+    """Cells side by side on this machine."""
+    cpus: Positive = 1
+    """Cores of one cell, where the launcher leases them (Ray, Slurm)."""
+    gpus: Annotated[float, Field(ge=0)] = 0
+    """GPUs of one cell, where the launcher leases them; Ray also takes a fraction."""
+    address: str | None = None
+    """Ray cluster to use, e.g. auto or ray://host:10001; null starts Ray on this machine."""
+    retries: Annotated[int, Field(ge=0)] = 2
+    """How often a cell is started again whose worker was lost."""
+    total_cpus: Positive | None = None
+    """Cores that Ray started on this machine may lease; null: all."""
+    total_gpus: Annotated[int, Field(ge=0)] | None = None
+    """GPUs that Ray started on this machine may lease; null: all that it finds."""
+
+
+@dataclass(frozen=True)
+class AuditConfig:
+    """Which audits run after evaluation, by name."""
+
+    name: str = "none"
+    audits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A registered class and its checked options."""
+
+    name: str
+    options: Any
+
+    def identity(self) -> dict[str, Any]:
+        """JSON-able content for keys and parameters."""
+        return {"name": self.name, **as_json(self.options)}
+
+
+@dataclass(frozen=True)
+class DatasetChoice(Choice):
+    """A data set: ``name`` labels it, ``reader`` reads it."""
+
+    reader: str = "mmrec"
+
+
+@dataclass(frozen=True)
+class CellConfig:
+    """One cell: everything that determines what is run and measured."""
+
+    dataset: DatasetChoice
+    poison: PoisonOptions
+    backbone: Choice
+    regime: RequestOptions
+    method: Choice
+    train: TrainConfig
+    repair: RepairConfig
+    evaluate: EvaluateConfig
+    audit: AuditConfig
+    tracking: TrackingConfig
+    launch: LaunchConfig
+    cache: CacheConfig
+    run: RunConfig
+    seed: int
+    device: str
+    data_root: Path
+    tuned: bool = False
+    """Overlay the method's tuned options (``bench/config/tuned.py``)."""
+    tuned_dir: Path | None = None
+    """Folder of the tuned files; null: conf/tuned_options of the checkout."""
+    tuning_seconds: float | None = None
+    """What finding the tuned options cost; set by the overlay itself, null where nothing was overlaid."""
+
+    @property
+    def applied_repair(self) -> RepairConfig:
+        """The repair stage that this cell's method gets: reference systems are exempt."""
+        return EXEMPT_FROM_REPAIR if self.method.name in REFERENCE_METHODS else self.repair
+
+    @property
+    def data_name(self) -> str:
+        """Name of the data set, with its poison where there is one."""
+        poison = "" if self.poison.name == "none" else f"+{self.poison.name}"
+        return f"{self.dataset.name}{poison}"
+
+    @property
+    def label(self) -> str:
+        """Short human name of the cell."""
+        return f"{self.data_name}/{self.backbone.name}/{self.regime.name}/{self.method.name}/seed {self.seed}"
+
+
+def parse_cell(values: Mapping[str, Any]) -> CellConfig:
+    """Type a composed configuration. Raises ``InputError`` on the first value that does not fit."""
+    rest = dict(values)
+    dataset = dict(_group(rest, "dataset"))
+    reader = str(dataset.pop("reader", ""))
+    audits = _group(rest, "audit").get("audits") or ()
+    _check_audits(audits)
+    _check_regime(_group(rest, "regime"), _group(rest, "poison"), _group(rest, "method"), audits)
+    return build(
+        CellConfig,
+        {
+            **rest,
+            "dataset": DatasetChoice(
+                name=str(dataset.pop("name", "")),
+                reader=reader,
+                options=build(options_of("reader", reader), dataset, "dataset"),
+            ),
+            "backbone": _choice(rest, "backbone"),
+            "method": _choice(rest, "method"),
+        },
+        "",
+    )
+
+
+def _check_regime(
+    regime: Mapping[str, Any], poison: Mapping[str, Any], method: Mapping[str, Any], audits: Sequence[Any]
+) -> None:
+    """What regimes without a draw go with."""
+    name = regime["name"]
+    if name not in ("poison", "none"):
+        return
+    if name == "poison" and poison["name"] == "none":
+        raise InputError(
+            "regime=poison forgets injected users and poison=none injects none: "
+            "choose poison=backdoor or poison=spam."
+        )
+    if name == "none" and method["name"] != "original":
+        raise InputError(
+            f"method={method['name']} has nothing to forget with regime=none, which measures the backbone "
+            "alone: choose method=original or another regime."
+        )
+    if name == "none" and audits:
+        raise InputError("regime=none forgets nothing that an audit could look for: choose audit=none.")
+    for key in ("ratio", "count", "file"):
+        if regime.get(key) is not None:
+            given = f"regime.{key}={regime[key]}"
+            raise InputError(f"{given} does not go with regime={name}: {WITHOUT_DRAW[name]}.")
+
+
+WITHOUT_DRAW = {
+    "poison": "it forgets exactly the injected users, so leave it null and set poison.ratio for their number",
+    "none": "it forgets nothing, so leave it null",
+}
+"""Why regimes that draw nothing take no size, and the remedy."""
+
+
+def _check_audits(names: Sequence[Any]) -> None:
+    for name in names:
+        if name == "none":  # conf/audit/poison.yaml names the audit after the poison
+            raise InputError(
+                "audit=poison finds poison=none, nothing to audit: choose poison=backdoor or poison=spam."
+            )
+        target_of("audit", name)
+
+
+def build(schema: type[T], values: Mapping[str, Any], path: str) -> T:
+    """An instance of the dataclass ``schema`` from ``values``; ``path`` names the group in errors."""
+    fields = {field.name: field for field in dataclasses.fields(schema)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            raise InputError(f"{_join(path, key)} is not a known option: choose from {', '.join(fields)}.")
+    hints = typing.get_type_hints(schema)
+    nested = {
+        key: build(hints[key], value, _join(path, key))
+        if isinstance(value, Mapping) and dataclasses.is_dataclass(hints[key])
+        else value
+        for key, value in values.items()
+    }
+    try:
+        validated: T = _adapter(schema).validate_python(nested)
+        return validated
+    except ValidationError as error:
+        raise InputError(_sentence(error, path)) from error
+
+
+def as_json(options: Any) -> dict[str, Any]:
+    """A dataclass as plain JSON-able values (paths as strings)."""
+    plain = _adapter(type(options)).dump_python(options, mode="json")
+    return dict(plain)
+
+
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
+"""Building an adapter costs a millisecond, and a sweep asks for the same ones a thousand times."""
+
+
+def _choice(values: Mapping[str, Any], kind: str) -> Choice:
+    group = dict(_group(values, kind))
+    name = str(group.pop("name", ""))
+    return Choice(name, build(options_of(kind, name), group, kind))
+
+
+def _group(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    group = values.get(key)
+    if not isinstance(group, Mapping) or "name" not in group:
+        raise InputError(f"{key}={group!r} is not a configuration: choose one with {key}=<name>.")
+    return group
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _sentence(error: ValidationError, path: str) -> str:
+    first = error.errors()[0]
+    key = _join(path, ".".join(str(part) for part in first["loc"][:1]))
+    if first["type"] == "missing":
+        return f"{key} is not set: give it a value with {key}=<value>."
+    reason = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    return f"{key}={first['input']} is not valid: {reason[0].lower()}{reason[1:]}."

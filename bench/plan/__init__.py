@@ -1,0 +1,5 @@
+"""What is due and what it costs:
+keys, the checked data set, what is finished, the rehearsal, the dry run.
+"""
+
+__all__ = ["dataset", "dry", "keys", "planner", "rehearsal"]

@@ -1,0 +1,54 @@
+"""The data set of a cell: its reader, what identifies it, its checked summary."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from bench.config.registry import load_class
+from bench.config.schema import CellConfig, build
+from bench.disk.files import read_json, write_json
+from datasets.interactions import RawDataset
+from datasets.poison import PoisonedReader
+from datasets.reader import DatasetReader
+from datasets.validation import DataSummary, check, summarise
+
+
+def reader_of(config: CellConfig) -> DatasetReader:
+    """The reader of the cell's data set, with the poison that the cell asks for."""
+    reader: DatasetReader = load_class("reader", config.dataset.reader)(
+        config.dataset.name,
+        config.dataset.options,
+        config.data_root,
+        config.cache.dir / "data" / "checksums.json",
+    )
+    return reader if config.poison.name == "none" else PoisonedReader(reader, config.poison)
+
+
+def read_checked(reader: DatasetReader) -> RawDataset:
+    """Read and check the data set. Raises ``InputError`` naming the defect."""
+    raw = reader.read()
+    check(raw, reader.name)
+    return raw
+
+
+def summary_of(reader: DatasetReader, key: str, cache: Path) -> DataSummary:
+    """Counts of the data set, computed (with all checks) once per content."""
+    path = cache / "data" / f"{key}.json"
+    stored = read_json(path)
+    if stored is not None and stored.keys() == {field.name for field in dataclasses.fields(DataSummary)}:
+        return build(DataSummary, stored, "dataset")
+    summary = summarise(read_checked(reader))
+    write_json(path, dataclasses.asdict(summary))
+    return summary
+
+
+def in_words(name: str, summary: DataSummary) -> str:
+    """One line for people: sizes, and what is kept although it is empty."""
+    empty = f"{summary.users_without_train:,} users and {summary.items_without_train:,} items"
+    zero = ", ".join(f"{rows:,} {modality}" for modality, rows in summary.zero_feature_rows.items() if rows)
+    return (
+        f"{name}: {summary.num_users:,} users x {summary.num_items:,} items, "
+        f"{summary.train:,} / {summary.valid:,} / {summary.test:,} pairs to train / validate / test, "
+        f"{empty} without training pairs" + (f", zero feature rows: {zero}" if zero else "")
+    )

@@ -1,0 +1,48 @@
+"""Which cells are finished or failed, asked of the MLflow store, the only record of it.
+
+A local SQLite store is read directly, because a dry run must not pay for importing MLflow; any
+other store is asked through MLflow's client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from bench.config.schema import TrackingConfig
+from bench.record import database
+from bench.record.database import Ended
+from bench.record.names import CELL_KEY_TAG, FAILURE_TAG
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a store says about cells, by cell key."""
+
+    finished: dict[str, str] = field(default_factory=dict)
+    """Run id of every finished cell; the latest run where a cell was forced again."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Cause of every failed cell: not finished, and its latest run failed (was not merely killed)."""
+
+    @staticmethod
+    def of(ended: Iterable[Ended]) -> Record:
+        """From ended runs, oldest first."""
+        finished: dict[str, str] = {}
+        failed: dict[str, str] = {}
+        for key, run_id, status, cause in ended:
+            failed.pop(key, None)
+            if status == "FINISHED":
+                finished[key] = run_id
+            elif status == "FAILED":
+                failed[key] = cause or "no cause was recorded"
+        return Record(finished, {key: cause for key, cause in failed.items() if key not in finished})
+
+
+def recorded(tracking: TrackingConfig, cell: str | None = None) -> Record:
+    """What the store holds about all cells of the experiment, or about the one with key ``cell``."""
+    if database.is_local(tracking.uri):
+        ended = database.ended_cells(tracking.uri, tracking.experiment, CELL_KEY_TAG, FAILURE_TAG, cell)
+        return Record.of(ended)
+    from bench.record.store import ended_runs
+
+    return Record.of(ended_runs(tracking, cell))

@@ -1,0 +1,112 @@
+"""The table of a sweep's cells, read back from MLflow and printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from bench.record.names import (
+    FORGET_RECALL,
+    MIA_BALANCED_ACCURACY,
+    OVERLAP,
+    RETAIN_RECALL,
+    SPEEDUP,
+    TEST_RECALL,
+)
+from unlearning import REFERENCE_METHODS
+
+GROUP = ("dataset", "backbone", "regime", "seed")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A printed metric. ``goal``: ``high``, or ``gold`` (closest to the gold model's value is best)."""
+
+    metric: str
+    title: str
+    goal: str
+    pattern: str
+
+
+COLUMNS = (
+    Column(TEST_RECALL, "recall@20\ntest", "high", "{:.4f}"),
+    Column(RETAIN_RECALL, "\nretain", "gold", "{:.4f}"),
+    Column(FORGET_RECALL, "\nforget", "gold", "{:.4f}"),
+    Column(OVERLAP, "overlap\nwith gold", "high", "{:.3f}"),
+    Column(MIA_BALANCED_ACCURACY, "attack\nbal. acc.", "gold", "{:.3f}"),
+    Column(SPEEDUP, "\nspeed-up", "high", "{:,.1f}x"),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell: its place in the grid, its state and what MLflow holds for it."""
+
+    labels: dict[str, str]
+    state: str
+    metrics: dict[str, float]
+    cause: str = ""
+    """Why it is not finished, where that is known."""
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether this is a reference system (original, gold) rather than a method."""
+        return self.labels["method"] in REFERENCE_METHODS
+
+
+def print_rows(rows: Sequence[Row], console: Console | None = None) -> None:
+    """Print the rows, grouped by setting, with best and second marked among the methods."""
+    console = console or Console()
+    columns = [
+        c for c in COLUMNS if c.metric != MIA_BALANCED_ACCURACY or any(c.metric in r.metrics for r in rows)
+    ]
+    for group, members in _groups(rows).items():
+        title = "  ".join(f"{key}={value}" for key, value in zip(GROUP, group, strict=True))
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=0)
+        table.add_column("\nmethod", no_wrap=True)
+        for column in columns:
+            table.add_column(column.title, justify="right", no_wrap=True)
+        table.add_column("\nstate", no_wrap=True)
+        marks = {column.metric: _marks(column, members) for column in columns}
+        for index, row in enumerate(members):
+            cells = [_cell(column, row, marks[column.metric].get(index, "")) for column in columns]
+            table.add_row(row.labels["method"], *cells, row.state)
+        console.print(table)
+    console.print(
+        "** best, * second among the methods (original and retrain are references). "
+        "retain, forget and the attack: closest to retrain's value is best.",
+        highlight=False,
+    )
+
+
+def _groups(rows: Iterable[Row]) -> dict[tuple[str, ...], list[Row]]:
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row.labels[key] for key in GROUP), []).append(row)
+    return groups
+
+
+def _marks(column: Column, rows: Sequence[Row]) -> dict[int, str]:
+    """Marks by row index: ``**`` best, ``*`` second; none where gold is needed and missing."""
+    gold = next((row.metrics.get(column.metric) for row in rows if row.labels["method"] == "retrain"), None)
+    if column.goal == "gold" and gold is None:
+        return {}
+    losses = {
+        index: -row.metrics[column.metric]
+        if column.goal == "high"
+        else abs(row.metrics[column.metric] - (gold or 0.0))
+        for index, row in enumerate(rows)
+        if column.metric in row.metrics and not row.is_reference
+    }
+    ranked = sorted(set(losses.values()))
+    return {index: ("**", "*")[ranked.index(loss)] for index, loss in losses.items() if loss in ranked[:2]}
+
+
+def _cell(column: Column, row: Row, mark: str) -> str:
+    if column.metric not in row.metrics:
+        return "-  "
+    return f"{column.pattern.format(row.metrics[column.metric])}{mark:<2}"

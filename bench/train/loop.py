@@ -1,0 +1,221 @@
+"""One training loop for every backbone: Adam on BPR triples, early stopping on validation recall@20."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from bench.machine.devices import DeviceInfo, describe
+from bench.machine.seeding import generator, seed_everything
+from bench.machine.timing import Stopwatch
+from bench.measure.evaluate import ValidationProbe
+from bench.train.objective import Objective, compiler_errors, matmul_precision, objective_of
+from bench.train.options import TrainConfig
+from datasets.interactions import InteractionData
+from datasets.sampling import Batch, TripleSampler
+from models.base import Recommender
+from models.optimiser import adam
+
+
+class Progress(Protocol):
+    """Is told of the epochs of a training run."""
+
+    def epoch(self, epoch: int, max_epochs: int, loss: float, recall: float) -> None:
+        """One evaluated epoch: its number, mean training loss and validation recall@20."""
+
+
+class TrainingDiverged(RuntimeError):
+    """The training loss is no longer finite."""
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What a training run cost and how it went; times in seconds, evaluation excluded.
+
+    ``seconds`` runs to the stopping point, ``seconds_to_best`` to the epoch whose weights were kept.
+    ``warmup_seconds`` is one discarded step before the clock starts (with compilation, where that is asked
+    for). ``examples`` counts gradient steps x batch size. ``curve`` has one entry per evaluation.
+    ``item_graph_seconds`` is the recorded time of building item graphs that were given; all other times
+    include it.
+    """
+
+    seconds: float
+    seconds_to_best: float
+    warmup_seconds: float
+    epochs: int
+    best_epoch: int
+    best_recall: float
+    steps: int
+    examples: int
+    stopped_by: str
+    device: DeviceInfo
+    curve: list[dict[str, float]] = field(default_factory=list)
+    item_graph_seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values; ``from_json`` is the inverse."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(values: dict[str, Any]) -> TrainingRecord:
+        """Inverse of ``to_json``."""
+        return TrainingRecord(**{**values, "device": DeviceInfo(**values["device"])})
+
+
+def train(
+    model: Recommender,
+    data: InteractionData,
+    config: TrainConfig,
+    seed: int,
+    chunk_scores: int,
+    progress: Progress,
+    item_graph_seconds: float = 0.0,
+) -> TrainingRecord:
+    """Train ``model`` on ``data`` and leave it with the weights of its best validation epoch.
+
+    Args:
+        item_graph_seconds: what building the item graphs cost that came with ``data`` ready-made
+            (``bench.cache.item_graphs``); training starts with it on the clock.
+
+    Raises:
+        TrainingDiverged: if the loss stops being finite.
+        InputError: if the loss was to be compiled and cannot be.
+    """
+    device = data.train.device
+    seed_everything(seed, "train")
+    watch = Stopwatch(device)
+    watch.add(item_graph_seconds)
+    with watch.running():  # building graphs and tables is part of what retraining costs
+        model.bind(data)
+        sampler = TripleSampler(data.train, data.train, data.num_items, generator(seed, "sampling", device))
+    probe = ValidationProbe(data.train, data.valid, data.num_users, data.num_items, chunk_scores)
+    optimiser = adam(model.parameters(), config.learning_rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda epoch: config.lr_decay ** (epoch / config.lr_decay_every)
+    )
+    objective, warmup_seconds = _warm_objective(model, data, config, len(sampler))
+    best = _Best(model)
+    curve: list[dict[str, float]] = []
+    stopped_by, epoch = "max_epochs", 0
+    for epoch in range(1, config.max_epochs + 1):
+        with watch.running(), matmul_precision(config.matmul_precision):
+            loss = train_epoch(model, sampler, optimiser, config.batch_size, objective)
+            schedule.step()
+        if not math.isfinite(loss):
+            raise TrainingDiverged(f"the training loss is {loss} in epoch {epoch}; lower train.learning_rate")
+        if epoch % config.eval_every and epoch < config.max_epochs:
+            continue
+        recall = probe(model)
+        curve.append({"epoch": epoch, "loss": loss, "valid_recall_at_20": recall, "seconds": watch.seconds})
+        best.offer(recall, epoch, watch.seconds)
+        progress.epoch(epoch, config.max_epochs, loss, recall)
+        if best.misses > config.patience:
+            stopped_by = "patience"
+            break
+    best.restore()
+    steps = epoch * sampler.num_batches(config.batch_size)
+    return TrainingRecord(
+        seconds=watch.seconds,
+        seconds_to_best=best.seconds,
+        warmup_seconds=warmup_seconds,
+        epochs=epoch,
+        best_epoch=best.epoch,
+        best_recall=best.recall,
+        steps=steps,
+        examples=epoch * len(sampler),
+        stopped_by=stopped_by,
+        device=describe(device),
+        curve=curve,
+        item_graph_seconds=item_graph_seconds,
+    )
+
+
+def train_epoch(
+    model: Recommender,
+    sampler: TripleSampler,
+    optimiser: torch.optim.Optimizer,
+    batch_size: int,
+    objective: Objective | None = None,
+) -> float:
+    """One pass over the positives; the mean training loss. The host waits once, at the end.
+
+    ``objective`` is that of ``model``, where it is a compiled one.
+    """
+    objective = objective or objective_of(model, sampler.pairs.device)
+    model.train()
+    model.start_epoch()
+    total = torch.zeros((), device=sampler.pairs.device)
+    for batch in sampler.epoch(batch_size):
+        total += train_step(objective, optimiser, batch)
+    return float(total) / sampler.num_batches(batch_size)
+
+
+def train_step(objective: Objective, optimiser: torch.optim.Optimizer, batch: Batch) -> Tensor:
+    """One gradient step on a batch: its loss, a scalar that stays on the device."""
+    optimiser.zero_grad(set_to_none=True)
+    loss = objective(batch)
+    loss.backward()
+    optimiser.step()
+    return loss.detach()
+
+
+def warm_up(
+    model: Recommender, data: InteractionData, batch_size: int, objective: Objective | None = None
+) -> float:
+    """One discarded forward and backward pass, so that first-use costs stay off the clock: its seconds.
+
+    Leaves parameters, buffers and every random state as they were. ``objective`` is that of ``model``,
+    where it is a compiled one.
+    """
+    device = data.train.device
+    objective = objective or objective_of(model, device)
+    watch = Stopwatch(device)
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    pairs = data.train[:, :batch_size]
+    batch = Batch(pairs[0], pairs[1], pairs[1].flip(0))
+    with watch.running(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        model.train()
+        objective(batch).backward()
+        model.zero_grad(set_to_none=True)
+    for name, buffer in model.named_buffers():
+        buffer.copy_(buffers[name])
+    return watch.seconds
+
+
+def _warm_objective(
+    model: Recommender, data: InteractionData, config: TrainConfig, num_pairs: int
+) -> tuple[Objective, float]:
+    """The objective, warmed up, and the seconds that took."""
+    objective = objective_of(model, data.train.device, config.compile)
+    sizes = [min(config.batch_size, num_pairs)]
+    if config.compile:  # as first step of an epoch, as later step, as last step
+        sizes = [*sizes, *sizes, num_pairs % config.batch_size or sizes[0]]
+    with matmul_precision(config.matmul_precision), compiler_errors() if config.compile else nullcontext():
+        return objective, sum(warm_up(model, data, size, objective) for size in sizes)
+
+
+class _Best:
+    """The best state seen so far and the number of evaluations since."""
+
+    def __init__(self, model: Recommender) -> None:
+        self._model = model
+        self._state: dict[str, Tensor] = {}
+        self.recall = -1.0
+        self.epoch = 0
+        self.seconds = 0.0
+        self.misses = 0
+
+    def offer(self, recall: float, epoch: int, seconds: float) -> None:
+        if recall > self.recall:
+            self.recall, self.epoch, self.seconds, self.misses = recall, epoch, seconds, 0
+            self._state = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
+        else:
+            self.misses += 1
+
+    def restore(self) -> None:
+        self._model.load_state_dict(self._state)

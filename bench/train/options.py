@@ -1,0 +1,31 @@
+"""How a backbone is trained: the options that every backbone shares (``train.*``). No torch in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The training loop, the same for every backbone; the defaults are those of MMRec."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    batch_size: Positive = 2048
+    max_epochs: Positive = 1000
+    patience: Annotated[int, Field(ge=0)] = 20
+    """Stop when more than this many evaluations in a row did not improve validation recall@20."""
+    eval_every: Positive = 1
+    lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Learning rate = learning_rate * lr_decay ** (epoch / lr_decay_every)."""
+    lr_decay_every: Positive = 1
+    matmul_precision: Literal["highest", "high", "medium"] = "highest"
+    """Of float32 matrix products: highest is float32; high takes TF32 and medium bfloat16 inputs where the
+    device has them, accumulated in float32 (torch.set_float32_matmul_precision). Holds for the steps of
+    training and unlearning; selection and final figures are computed as without it."""
+    compile: bool = False
+    """Compile the loss with torch.compile (on CUDA with graph capture). Training only, not the methods."""

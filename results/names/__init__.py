@@ -1,0 +1,3 @@
+"""How things are called and look, said once: titles, styles, headline quantities."""
+
+__all__ = ["headlines", "styles", "titles"]

@@ -1,0 +1,3 @@
+"""The papers' numbers as checked data."""
+
+__all__ = ["numbers"]

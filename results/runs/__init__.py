@@ -1,0 +1,3 @@
+"""From MLflow's runs to frames: cells, groups over seeds, statistics, artifacts, bundles."""
+
+__all__ = ["artifacts", "bundle", "frame", "groups", "settings", "statistics"]

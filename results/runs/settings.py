@@ -1,0 +1,121 @@
+"""Which runs belong to a place in a table: those whose parameters are what its overrides compose to.
+
+A place in a table is defined by the overrides that would run it, so the command that fills it and the
+test for what fills it cannot part. ``variant`` names a run by the overrides that set it apart from the
+defaults of its labels.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+
+from bench.config.compose import expand_each
+from bench.record.parameters import parameters
+from datasets.errors import InputError
+from results.runs.frame import CellRun
+
+COMPARED = ("dataset", "poison", "backbone", "regime", "method", "train", "repair")
+"""Groups of parameters that say what was run; seed, device, audits and the way of running do not."""
+CHOSEN = ("backbone", "regime", "method")
+"""Labels that are the names of configuration groups."""
+
+Parameters = dict[str, str]
+
+
+def expected(cells: Sequence[Sequence[str]]) -> list[tuple[dict[str, str], Parameters]]:
+    """Labels and compared parameters of each list of overrides. Raises ``InputError``."""
+    found = []
+    for config in expand_each(cells):
+        labels = {
+            "dataset": config.data_name,
+            "backbone": config.backbone.name,
+            "regime": config.regime.name,
+            "method": config.method.name,
+        }
+        found.append((labels, compared(parameters(config))))
+    return found
+
+
+def compared(params: Mapping[str, object]) -> Parameters:
+    """The parameters that say what was run, as MLflow writes them."""
+    return {key: str(value) for key, value in params.items() if key.partition(".")[0] in COMPARED}
+
+
+def differences(params: Mapping[str, str], wanted: Mapping[str, str]) -> Parameters:
+    """Parameters of a run that are not as wanted, among those that both name.
+
+    An option that did not exist when the run was made, or does not any more, is no difference.
+    """
+    return {key: params[key] for key in sorted(wanted) if params.get(key, wanted[key]) != wanted[key]}
+
+
+class Defaults:
+    """Parameters of the labels of runs with default options, as they compose today."""
+
+    def __init__(self, runs: Iterable[CellRun]) -> None:
+        self._found = _composed(dict.fromkeys(_places(run) for run in runs))
+
+    def of(self, run: CellRun) -> Parameters | None:
+        """None for a data set or a plug-in that is not here: there is no default to compare with."""
+        return self._found[_places(run)]
+
+
+def variants(runs: Iterable[CellRun], defaults: Defaults | None = None) -> dict[str, str]:
+    """By run id, how its options differ from the defaults of its labels, e.g. ``gate=False``; "" for none."""
+    runs = list(runs)
+    known = defaults or Defaults(runs)
+    return {run.run_id: _variant(run, known.of(run)) for run in runs}
+
+
+def command_of(run: CellRun, defaults: Defaults) -> str | None:
+    """The command that runs the cell of a run again by today's defaults; None where they are not here."""
+    wanted = defaults.of(run)
+    if wanted is None:
+        return None
+    options = [f"{key}={_written(value)}" for key, value in differences(compared(run.params), wanted).items()]
+    audit = run.params.get("audit.name", "none")
+    options += [f"audit={audit}"] if audit != "none" else []
+    return shlex.join(["python", "-m", "bench", *_places(run), *options, f"seed={run.seed}"])
+
+
+def _places(run: CellRun) -> tuple[str, ...]:
+    """The overrides that make the labels of a run."""
+    dataset, _, poison = run.labels["dataset"].partition("+")
+    groups = {"dataset": dataset, "poison": poison} | {key: run.labels[key] for key in CHOSEN}
+    return tuple(f"{key}={value}" for key, value in groups.items() if value)
+
+
+def _composed(lists: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], Parameters | None]:
+    """By list of overrides what it composes to. All at once is faster; one that fails must not fail all."""
+    lists = list(lists)
+    try:
+        return {own: params for own, (_, params) in zip(lists, expected(lists), strict=True)}
+    except InputError:
+        return {one: _composed_alone(one) for one in lists}
+
+
+@cache
+def _composed_alone(overrides: tuple[str, ...]) -> Parameters | None:
+    try:
+        return expected([overrides])[0][1]
+    except InputError:
+        return None
+
+
+def _variant(run: CellRun, wanted: Parameters | None) -> str:
+    own = compared(run.params)
+    if wanted is None:
+        return _text({key: own[key] for key in sorted(own) if key.startswith("method.")})
+    return _text(differences(own, wanted))
+
+
+def _text(options: Mapping[str, str]) -> str:
+    named = {key.removeprefix("method."): value for key, value in options.items() if key != "method.name"}
+    return " ".join(f"{key}={value}" for key, value in named.items())
+
+
+def _written(value: str) -> str:
+    """A recorded value as Hydra reads it."""
+    return {"None": "null", "True": "true", "False": "false"}.get(value, value)

@@ -1,0 +1,13 @@
+"""What each table shows: layouts, measured places, the leaderboard, rankings, what is missing and why."""
+
+__all__ = [
+    "audit_table",
+    "explain",
+    "fronts",
+    "grid",
+    "layout",
+    "leaderboard",
+    "measured",
+    "missing",
+    "ranking",
+]

@@ -1,0 +1,97 @@
+"""Every audit figure of a setting, one row per figure and one column per method.
+
+A place holds the mean over seeds with its 95 % interval; of a single seed the interval that the audit
+itself logged (bootstrap), where it logged one.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable, Sequence
+
+from results.names.titles import TITLES
+from results.runs.statistics import Summary
+from results.tables.grid import NOTHING, Grid, Text
+from results.tables.leaderboard import SETTING, Standing
+
+PREFIX = "audit/"
+HIDDEN = ("original_", "gold_")
+"""The figures of the two references that every cell repeats: they have columns of their own."""
+ENDS = ("_low", "_high")
+ORDER = ("original", "retrain", "graph_only", "reset", "finetune")
+"""Columns that come first; the others follow by name."""
+
+
+def audit_table(found: Sequence[Standing]) -> Grid:
+    """The audits of all given standings as one table; no rows where none has an audit."""
+    columns = _columns(found)
+    letters = dict(zip([c for c in columns if c[1]], string.ascii_lowercase, strict=False))
+    by_place = {(one.setting, (one.method, one.options)): one for one in found}
+    rows = []
+    for setting in dict.fromkeys(one.setting for one in found):
+        own = [by_place.get((setting, column)) for column in columns]
+        for metric in _metrics(one for one in own if one is not None):
+            audit, _, figure = metric.removeprefix(PREFIX).partition("/")
+            rows.append(((*setting, audit, figure), tuple(_text(one, metric) for one in own)))
+    return Grid(
+        "audits",
+        "Audits: mean over seeds [95 % interval]",
+        (*SETTING, "audit", "figure"),
+        tuple((_title(column, letters), "") for column in columns),
+        tuple(rows),
+        _notes(found, columns, letters),
+    )
+
+
+Column = tuple[str, str]
+"""A method and how its options differ from the defaults."""
+
+
+def _columns(found: Iterable[Standing]) -> list[Column]:
+    every = {(one.method, one.options) for one in found if any(m.startswith(PREFIX) for m in one.summaries)}
+    return sorted(every, key=lambda c: (ORDER.index(c[0]) if c[0] in ORDER else len(ORDER), *c))
+
+
+def _metrics(found: Iterable[Standing]) -> list[str]:
+    every = {metric for one in found for metric in one.summaries if metric.startswith(PREFIX)}
+    return sorted(m for m in every if not m.endswith(ENDS) and not _figure(m).startswith(HIDDEN))
+
+
+def _figure(metric: str) -> str:
+    return metric.removeprefix(PREFIX).partition("/")[2]
+
+
+def _title(column: Column, letters: dict[Column, str]) -> str:
+    title = TITLES.get(column[0], column[0])
+    return f"{title} ({letters[column]})" if column in letters else title
+
+
+def _text(one: Standing | None, metric: str) -> Text:
+    found = one.summaries.get(metric) if one is not None else None
+    if one is None or found is None:
+        return Text(NOTHING)
+    interval = _interval(found, one, metric)
+    return Text(_number(found.mean), tail=f" [{', '.join(map(_number, interval))}]" if interval else "")
+
+
+def _interval(found: Summary, one: Standing, metric: str) -> tuple[float, float] | None:
+    if found.low is not None and found.high is not None:
+        return found.low, found.high
+    low, high = (one.summaries.get(metric + end) for end in ENDS)
+    return (low.mean, high.mean) if low and high else None
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _notes(
+    found: Sequence[Standing], columns: Sequence[Column], letters: dict[Column, str]
+) -> tuple[str, ...]:
+    counts = sorted({one.seeds for one in found})
+    seeds = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "0"
+    return (
+        f"Seeds per place: {seeds}. Intervals: t over seeds; of one seed the audit's own bootstrap.",
+        "The target of every audit is the value of Retrain (gold), not 0 and not chance: docs/audits.md.",
+        *(f"{letters[column]}: {column[0]} with {column[1]}" for column in columns if column in letters),
+    )

@@ -1,0 +1,87 @@
+"""What tuning found: per setting and method the trials that no other trial beats in both figures.
+
+Validation data only, as in tuning: recall@20 on validation pairs, and forget recall@20, which is best
+where gold's is. The rule that chooses one of them is ``bench.measure.selection``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bench.measure.selection import Candidate, Figures, Rule, distance, front, is_within
+from bench.record.names import FORGET_RECALL, VALID_RECALL
+from bench.tune.record import GOLD_FORGET_RECALL, GOLD_VALID_RECALL, UNLEARN_SECONDS
+from results.names.titles import TITLES
+from results.runs.frame import CellRun
+from results.tables.grid import NOTHING, Grid, Text
+from results.tables.leaderboard import SETTING
+
+HEADER = ("valid recall@20", "forget recall@20", "from gold", "within", "seconds")
+
+
+def fronts(trials: Sequence[CellRun], variants: Mapping[str, str]) -> Grid:
+    """The fronts of all settings; bold is what no trial of any method beats.
+
+    Args:
+        trials: as ``results.runs.frame.trials`` gives them, the latest of equal options counts; those that
+            diverged are counted and not shown.
+        variants: options by run id.
+    """
+    latest = {(*run.labels.items(), variants.get(run.run_id)): run for run in trials}.values()
+    measured = [run for run in latest if VALID_RECALL in run.metrics]
+    rows = []
+    for setting in sorted({_setting(run) for run in measured}):
+        rows += _rows(setting, [run for run in measured if _setting(run) == setting], variants)
+    return Grid(
+        "fronts",
+        "Trade-off fronts of tuning, on validation data",
+        (*SETTING, "method", "options"),
+        tuple((title, "") for title in HEADER),
+        tuple(rows),
+        (
+            f"{len(measured)} trials, {len(latest) - len(measured)} diverged; shown is what no trial of the "
+            "same method beats in both figures, bold what no trial of any method beats.",
+            f"within: forget recall at most {Rule().above:g} above and {Rule().below:g} below gold's.",
+            "seconds: of unlearning alone, as it ran.",
+        ),
+    )
+
+
+Row = tuple[tuple[str, ...], tuple[Text, ...]]
+
+
+def _rows(setting: tuple[str, ...], runs: Sequence[CellRun], variants: Mapping[str, str]) -> list[Row]:
+    gold = Figures(*(runs[-1].metrics[name] for name in (GOLD_VALID_RECALL, GOLD_FORGET_RECALL)))
+    by_number = dict(enumerate(runs))
+    best = {one.number for one in front(_candidates(by_number), gold)}
+    texts = tuple(map(Text, (f"{gold.valid_recall:.4f}", f"{gold.forget_recall:.4f}", *[NOTHING] * 3)))
+    rows: list[Row] = [((*setting, TITLES["retrain"], ""), texts)]
+    for method in sorted({run.labels["method"] for run in runs}):
+        own = {number: run for number, run in by_number.items() if run.labels["method"] == method}
+        for one in sorted(front(_candidates(own), gold), key=lambda c: (-c.valid_recall, c.number)):
+            run = own[one.number]
+            names = (*setting, TITLES.get(method, method), variants.get(run.run_id) or "default")
+            rows.append((names, _places(one, run, gold, one.number in best)))
+    return rows
+
+
+def _places(one: Candidate, run: CellRun, gold: Figures, best: bool) -> tuple[Text, ...]:
+    mark = "best" if best else ""
+    return (
+        Text(f"{one.valid_recall:.4f}", mark),
+        Text(f"{one.forget_recall:.4f}", mark),
+        Text(f"{distance(one, gold):.4f}"),
+        Text("yes" if is_within(one, gold, Rule()) else "no"),
+        Text(f"{run.metrics[UNLEARN_SECONDS]:.1f}"),
+    )
+
+
+def _candidates(runs: Mapping[int, CellRun]) -> list[Candidate]:
+    return [
+        Candidate(number, run.metrics[VALID_RECALL], run.metrics[FORGET_RECALL])
+        for number, run in runs.items()
+    ]
+
+
+def _setting(run: CellRun) -> tuple[str, ...]:
+    return tuple(run.labels[key] for key in SETTING)

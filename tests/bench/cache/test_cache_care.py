@@ -1,0 +1,143 @@
+"""Listing, verifying and pruning the cache; removing what dead processes left and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.cache.care import damage, entries, main, prune, remove_leftovers
+from bench.disk.files import checksum
+from bench.disk.locks import held, lock_file
+from bench.record.owner import owner_tags
+
+
+def model(cache: Path, key: str, days: float = 0.0, content: bytes = b"weights") -> Path:
+    folder = cache / "models" / key
+    folder.mkdir(parents=True)
+    (folder / "weights.safetensors").write_bytes(content)
+    about = {"role": "gold", "dataset": "baby", "backbone": {"name": "mgcn"}, "seed": 3}
+    record = {"weights_sha256": checksum(folder / "weights.safetensors"), "about": about}
+    (folder / "record.json").write_text(json.dumps(record))
+    os.utime(folder, (time.time() - days * 86_400,) * 2)
+    return folder
+
+
+def run(cache: Path, *arguments: str) -> int:
+    return main(["--dir", str(cache), *arguments])
+
+
+def test_list_and_size_name_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model(tmp_path, "one", content=b"x" * 2_000_000)
+    assert (run(tmp_path, "list"), run(tmp_path, "size")) == (0, 0)
+    printed = capsys.readouterr().out
+    assert all(part in printed for part in ("one", "gold", "baby", "mgcn", "2.0 MB", "1 models"))
+
+
+def test_verify_finds_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model(tmp_path, "good")
+    assert run(tmp_path, "verify") == 0
+    (model(tmp_path, "bad") / "weights.safetensors").write_bytes(b"wrong")
+    (model(tmp_path, "gone") / "weights.safetensors").unlink()
+    (model(tmp_path, "cut") / "record.json").write_text("{")
+    assert run(tmp_path, "verify") == 1
+    printed = capsys.readouterr().out
+    assert all(text in printed for text in ("bad: its checksum", "gone: its weights", "cut: its record"))
+    assert [entry.folder.name for entry in entries(tmp_path) if damage(entry) is None] == ["good"]
+
+
+def test_prune_by_age_and_by_reference(tmp_path: Path) -> None:
+    for key, days in (("old", 40.0), ("new", 1.0), ("wanted", 40.0)):
+        model(tmp_path, key, days)
+    model(tmp_path, "x.damaged-1")
+    would = prune(tmp_path, days=30.0, keep=None, dry=True)
+    assert {entry.folder.name for entry in would} == {"old", "wanted", "x.damaged-1"}
+    assert len(entries(tmp_path)) == 4
+    prune(tmp_path, days=None, keep={"wanted"}, dry=False)
+    assert [entry.folder.name for entry in entries(tmp_path)] == ["wanted"]
+
+
+def test_a_model_in_use_is_not_pruned(tmp_path: Path) -> None:
+    model(tmp_path, "busy", days=40.0)
+    with held(lock_file(tmp_path, "busy"), "a test"):
+        assert prune(tmp_path, days=1.0, keep=None, dry=False) == []
+    assert len(prune(tmp_path, days=1.0, keep=None, dry=False)) == 1
+
+
+def test_only_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
+    for name in (".dead.abc", ".busy.abc"):
+        (tmp_path / "models" / name).mkdir(parents=True)
+    model(tmp_path, "kept")
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "stale.lock").touch()
+    (tmp_path / "progress").mkdir()
+    tags = owner_tags()
+    dead = {"state": {}, "lethe.owner": tags["lethe.owner"].replace('"pid": ', '"pid": 9')}
+    (tmp_path / "progress" / "alive.json").write_text(json.dumps({"state": {}, **tags}))
+    (tmp_path / "progress" / "dead.json").write_text(json.dumps(dead))
+    for name, silent in (("cut.json", 60.0), ("just-now.json", 0.0)):  # killed, or seen, while writing
+        path = tmp_path / "progress" / name
+        path.write_text("")
+        os.utime(path, (time.time() - silent,) * 2)
+    with held(lock_file(tmp_path, "busy"), "a test"):
+        removed = remove_leftovers(tmp_path)
+    assert {path.name for path in removed} == {".dead.abc", "stale.lock", "dead.json", "cut.json"}
+    assert {path.name for path in (tmp_path / "models").iterdir()} == {".busy.abc", "kept"}
+    assert {path.name for path in (tmp_path / "progress").iterdir()} == {"alive.json", "just-now.json"}
+
+
+def test_unreferenced_asks_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.config.schema import TrackingConfig
+    from bench.record.store import Store
+
+    monkeypatch.chdir(tmp_path)
+    uri = f"sqlite:///{tmp_path}/runs.db"
+    store = Store(TrackingConfig(uri=uri))
+    tags = {"lethe.kind": "cell", "lethe.original_key": "used", "lethe.gold_key": "gold"}
+    store.finish(store.start("cell", tags))
+    for key in ("used", "unused"):
+        model(tmp_path, key)
+    assert run(tmp_path, "prune", "--unreferenced", "--tracking-uri", uri, "--dry") == 0
+    assert len(entries(tmp_path)) == 2
+    assert run(tmp_path, "prune", "--unreferenced", "--tracking-uri", uri) == 0
+    assert [entry.folder.name for entry in entries(tmp_path)] == ["used"]
+
+
+def graph(cache: Path, key: str, days: float = 0.0) -> Path:
+    folder = cache / "item_graphs" / key
+    folder.mkdir(parents=True)
+    (folder / "graph.safetensors").write_bytes(b"graph")
+    about = {"role": "item graph (image)", "dataset": "baby"}
+    record = {"graph_sha256": checksum(folder / "graph.safetensors"), "about": about}
+    (folder / "record.json").write_text(json.dumps(record))
+    os.utime(folder, (time.time() - days * 86_400,) * 2)
+    return folder
+
+
+def test_item_graphs_are_listed_and_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model(tmp_path, "weights")
+    graph(tmp_path, "whole")
+    assert (run(tmp_path, "list"), run(tmp_path, "verify")) == (0, 0)
+    printed = capsys.readouterr().out
+    assert all(text in printed for text in ("whole", "item graph (image)", "1 models, 1 item graphs"))
+    (graph(tmp_path, "bad") / "graph.safetensors").write_bytes(b"wrong")
+    (graph(tmp_path, "gone") / "graph.safetensors").unlink()
+    assert run(tmp_path, "verify") == 1
+    printed = capsys.readouterr().out
+    assert all(text in printed for text in ("bad: its checksum", "gone: its graph is missing"))
+
+
+def test_item_graphs_are_pruned_by_age_and_not_by_reference(tmp_path: Path) -> None:
+    graph(tmp_path, "old", days=40.0)
+    graph(tmp_path, "new")
+    graph(tmp_path, "x.damaged-1")
+    (tmp_path / "item_graphs" / ".dead.abc").mkdir()
+    (tmp_path / "item_graphs" / ".busy.abc").mkdir()
+    with held(lock_file(tmp_path, "busy"), "a test"):
+        assert [path.name for path in remove_leftovers(tmp_path)] == [".dead.abc"]
+    assert {entry.folder.name for entry in prune(tmp_path, None, keep=set(), dry=False)} == {"x.damaged-1"}
+    assert {entry.folder.name for entry in prune(tmp_path, 30.0, keep=None, dry=False)} == {"old"}
+    assert [entry.folder.name for entry in entries(tmp_path)] == ["new"]
