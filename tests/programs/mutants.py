@@ -23,7 +23,7 @@ LEAKAGE = "tests/leakage/test_pipeline.py"
 
 @dataclass(frozen=True)
 class Mutant:
-    """One broken guarantee: ``old`` becomes ``new`` in ``file``; ``guards`` are the tests that must notice."""
+    """One broken guarantee: ``old`` becomes ``new`` in ``file``; ``guards`` must notice."""
 
     name: str
     file: str
