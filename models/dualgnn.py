@@ -12,14 +12,14 @@ normalised bipartite adjacency, and C the user co-occurrence graph (``models.use
     loss        BPR + w ln 2 (mean squares of the batch's p_m, and of all a)
 
 The released loss is 1 / ln 2 times this one: it takes the logarithm of its BPR to the base 2, which every
-other backbone takes to the base e. Adam does not see the factor; the ranking term stays comparable.
+other backbone takes to the base e. Adam does not see the factor, and the ranking term stays comparable.
 
 Sum, weights and their starts are the released code's: p_m Xavier normal, a_u the softmax of Xavier normal
 draws (about equal shares), free from then on. Softmax shares and means over layers are options.
 
 There is no item ID table: an item is its content and its users. The preferences in all modalities
-are the columns of one user table, the ID table of this backbone. With one modality the attention
-cancels out of the equations and is not built.
+are the columns of one user table, the ID table of this backbone. With one modality there is no
+attention, and its view is the fused one.
 
 A withdrawn item has no content and no edge: its final embedding is zero.
 """
