@@ -18,6 +18,7 @@ from torch import Tensor
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from datasets.item_graphs import drop_items
+from datasets.item_text import NOTHING
 from datasets.poison import Injection
 from datasets.request_files import check_ids, read_request_file
 from datasets.request_options import Regime, RequestOptions
@@ -156,7 +157,7 @@ def _listed_pairs(options: RequestOptions, data: InteractionData, train: Tensor)
 
 
 def _listed(options: RequestOptions, data: InteractionData) -> Tensor:
-    rows = read_request_file(options.file or "", options.name)
+    rows = read_request_file(options.file or "", options.name, data.id_maps)
     check_ids(rows, options, data.num_users, data.num_items)
     return torch.from_numpy(rows)
 
@@ -178,7 +179,7 @@ def _withdraw(data: InteractionData, items: Tensor) -> InteractionData:
     text = data.item_text
     if text is not None:
         gone = set(items.tolist())
-        text = ["" if item in gone else words for item, words in enumerate(text)]
+        text = tuple(NOTHING if item in gone else known for item, known in enumerate(text))
     return replace(
         data,
         withdrawn_items=torch.unique(torch.cat([data.withdrawn_items, items])),

@@ -199,7 +199,7 @@ def parse_cell(values: Mapping[str, Any]) -> CellConfig:
         {
             **rest,
             "dataset": DatasetChoice(
-                name=str(dataset.pop("name", "")),
+                name=_data_name(dataset),
                 reader=reader,
                 options=build(options_of("reader", reader), dataset, "dataset"),
             ),
@@ -208,6 +208,14 @@ def parse_cell(values: Mapping[str, Any]) -> CellConfig:
         },
         "",
     )
+
+
+def _data_name(dataset: dict[str, Any]) -> str:
+    """The label of a data set, taken out of its group; a path has its folder's name."""
+    name = dataset.pop("name", None)
+    if name is None:
+        name = Path(str(dataset["path"])).resolve().name if dataset.get("path") else "folder"
+    return str(name)
 
 
 def _check_regime(

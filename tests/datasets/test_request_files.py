@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from datasets.errors import InputError
+from datasets.id_maps import IdMap, IdMaps
 from datasets.interactions import InteractionData
 from datasets.request_files import read_request_file
 from datasets.request_options import Regime, RequestOptions
@@ -80,10 +81,18 @@ FAULTS: list[tuple[object, str, Regime, str]] = [
     ([], ".json", "user", "lists nothing to forget"),
     ("userID\n", ".csv", "user", "lists nothing to forget"),
     ("", ".csv", "user", "has no column userID"),
-    ("user\n1\n", ".csv", "user", "has no column userID"),
+    ("person\n1\n", ".csv", "user", "has no column userID"),
     ("userID\n1\n", ".csv", "interaction", "has no column itemID.*userID,itemID"),
     ("userID\nanna\n", ".csv", "user", "has 'anna' where an integer id"),
     ("userID,itemID\n1\n", ".csv", "interaction", "has None where an integer id"),
+    ("user,item\n1\n", ".csv", "interaction", "has a row that is too short"),
+    (
+        ["anna"],
+        ".json",
+        "user",
+        "has 'anna' where an integer id is needed, because this data set has no files",
+    ),
+    (["1", 2], ".json", "user", "has both '1' and 2: write all ids as numbers"),
     ([1.5], ".json", "user", "has 1.5 where an integer id"),
     ([True], ".json", "user", "has True where an integer id"),
     ([1, 2], ".json", "interaction", r"has the entry 1, but .* needs \[userID, itemID\]"),
@@ -135,3 +144,52 @@ def test_user_without_training_pairs(tmp_path: Path) -> None:
 def test_forgetting_everything_is_refused(tmp_path: Path, regime: Regime, content: object) -> None:
     with pytest.raises(InputError, match="leaves no training pair: ask for fewer"):
         request(put(tmp_path, content), regime)
+
+
+OWN = IdMaps(
+    IdMap("user", [f"U-{39 - u}" for u in range(NUM_USERS)]),
+    IdMap("item", [str(1000 + i) for i in range(NUM_ITEMS)]),
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "suffix", "regime", "expected"),
+    [
+        (["U-34", "U-37"], ".json", "user", [2, 5]),
+        ({"users": ["U-34", "U-37"]}, ".json", "user", [2, 5]),
+        ("user\nU-34\nU-37\n", ".csv", "user", [2, 5]),
+        ("userID\n2\n5\n", ".csv", "user", [2, 5]),
+        ("userID,user\n2,U-0\n", ".csv", "user", [2]),
+        (["1004"], ".json", "item", [4]),
+        ([4], ".json", "item", [4]),
+        ("item\n1004\n", ".csv", "item", [4]),
+    ],
+)
+def test_own_ids(tmp_path: Path, content: object, suffix: str, regime: Regime, expected: list[int]) -> None:
+    """Texts and the columns user and item are own ids, even where they look like numbers."""
+    path = put(tmp_path, content, suffix)
+    drawn = request(path, regime, replace(DATA, id_maps=OWN))
+    assert (drawn.users if regime == "user" else drawn.items).tolist() == expected
+    assert check_size(RequestOptions(name=regime, file=path), SUMMARY, OWN) == len(expected)
+
+
+def test_own_pairs(tmp_path: Path) -> None:
+    text = "item,user\n" + "".join(f"{OWN.item.own[i]},{OWN.user.own[u]}\n" for u, i in PAIRS)
+    drawn = request(put(tmp_path, text, ".csv"), "interaction", replace(DATA, id_maps=OWN))
+    assert torch.equal(drawn.forget, DATA.train[:, [0, 8, 30]])
+
+
+@pytest.mark.parametrize(("regime", "content"), [("user", ["U-1", "U-77"]), ("item", ["7"])])
+def test_unknown_own_ids_are_named(tmp_path: Path, regime: Regime, content: list[str]) -> None:
+    path = put(tmp_path, content)
+    message = f"names the {regime} '{content[-1]}', whom this data set does not have"
+    with pytest.raises(InputError, match=message):
+        request(path, regime, replace(DATA, id_maps=OWN))
+    with pytest.raises(InputError, match=message):
+        check_size(RequestOptions(name=regime, file=path), SUMMARY, OWN)
+
+
+def test_text_that_is_no_utf8(tmp_path: Path) -> None:
+    (tmp_path / "request.csv").write_bytes("user\nren\xe9\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"regime.file=.*request\.csv is not UTF-8 text"):
+        read_request_file(str(tmp_path / "request.csv"), "user")

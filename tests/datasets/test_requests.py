@@ -13,6 +13,7 @@ from torch import Tensor
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from datasets.item_graphs import item_graph, knn_graph
+from datasets.item_text import ItemText
 from datasets.request_options import Regime, RequestOptions, Sampler
 from datasets.request_size import check_size
 from datasets.requests import DeletionRequest, draw
@@ -34,7 +35,7 @@ def data() -> InteractionData:
         full,
         train=full.train[:, kept],
         item_graphs={"text": knn_graph(full.features["text"], 5)},
-        item_text=[f"item {i}" for i in range(NUM_ITEMS)],
+        item_text=tuple(ItemText(title=f"item {i}") for i in range(NUM_ITEMS)),
     )
 
 
@@ -136,7 +137,8 @@ def test_nothing_forgotten_is_left(data: InteractionData, regime: Regime, sample
         assert not graph[:, request.items].any()
     assert not rest.item_graphs["text"].to_dense()[:, request.items].any()
     assert rest.item_text is not None
-    assert not any(rest.item_text[i] for i in request.items.tolist())
+    gone = request.items.tolist()
+    assert [i for i, text in enumerate(rest.item_text) if not text] == gone
     assert rest.fingerprint != data.fingerprint
 
 
