@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +21,30 @@ from numpy.typing import NDArray
 
 from datasets.errors import InputError
 from datasets.id_maps import DENSE_COLUMNS, IdMaps, Kind, dense_ids
-from datasets.request_options import Regime, RequestOptions
 
-KINDS: dict[Regime, tuple[Kind, ...]] = {
-    "user": ("user",),
-    "item": ("item",),
-    "interaction": ("user", "item"),
-}
-JSON_KEYS: dict[Regime, str] = {"user": "users", "item": "items", "interaction": "interactions"}
+
+@dataclass(frozen=True)
+class ListForm:
+    """What one row of a request file names.
+
+    ``kinds`` are its columns in order; ``json_key`` is the key under which an object holds the list.
+    """
+
+    regime: str
+    kinds: tuple[Kind, ...]
+    json_key: str
+
 
 Cells = list[list[Any]]
 """One list per row of a file; a number is a dense id, a text an own id."""
 
 
-def read_request_file(path: str, regime: Regime, maps: IdMaps | None = None) -> NDArray[np.int64]:
+def read_request_file(path: str, form: ListForm, maps: IdMaps | None = None) -> NDArray[np.int64]:
     """The distinct dense ids [N, 1] (user, item) or pairs [N, 2] (interaction) listed in a file, sorted.
 
     Args:
         path: a CSV or a JSON file.
-        regime: says what one row names.
+        form: what one row names.
         maps: the data set's own ids, if it has any.
 
     Raises:
@@ -49,7 +55,7 @@ def read_request_file(path: str, regime: Regime, maps: IdMaps | None = None) -> 
     if file.suffix.lower() not in readers:
         raise InputError(f"regime.file={path} is of an unknown type: use a .csv or a .json file.")
     try:
-        rows = readers[file.suffix.lower()](file, regime)
+        rows = readers[file.suffix.lower()](file, form)
     except UnicodeDecodeError as error:
         raise InputError(
             f"regime.file={path} is not UTF-8 text ({error}): save it again as UTF-8."
@@ -58,19 +64,19 @@ def read_request_file(path: str, regime: Regime, maps: IdMaps | None = None) -> 
         raise InputError(f"regime.file={path} lists nothing to forget: add ids or remove the option.")
     columns = [
         _dense(kind, cells, maps, file)
-        for kind, cells in zip(KINDS[regime], zip(*rows, strict=True), strict=True)
+        for kind, cells in zip(form.kinds, zip(*rows, strict=True), strict=True)
     ]
     return np.unique(np.stack(columns, axis=1), axis=0)
 
 
-def check_ids(rows: NDArray[np.int64], options: RequestOptions, num_users: int, num_items: int) -> None:
+def check_ids(rows: NDArray[np.int64], form: ListForm, file: str, num_users: int, num_items: int) -> None:
     """Raise ``InputError`` for ids outside the data set."""
     sizes = {"user": num_users, "item": num_items}
-    for kind, ids in zip(KINDS[options.name], rows.T, strict=True):
+    for kind, ids in zip(form.kinds, rows.T, strict=True):
         outside = ids[(ids < 0) | (ids >= sizes[kind])]
         if outside.size:
             raise InputError(
-                f"regime.file={options.file} names {DENSE_COLUMNS[kind]} {outside[0]}, which is out of "
+                f"regime.file={file} names {DENSE_COLUMNS[kind]} {outside[0]}, which is out of "
                 f"range: use ids from 0 to {sizes[kind] - 1}."
             )
 
@@ -82,45 +88,44 @@ def _existing(path: str) -> Path:
     return file
 
 
-def _from_csv(file: Path, regime: Regime) -> Cells:
+def _from_csv(file: Path, form: ListForm) -> Cells:
     with file.open(newline="", encoding="utf-8-sig") as stream:
         table = csv.DictReader(stream)
         given = table.fieldnames or ()
-        columns = [
-            DENSE_COLUMNS[kind] if DENSE_COLUMNS[kind] in given else str(kind) for kind in KINDS[regime]
-        ]
-        missing = [kind for kind, column in zip(KINDS[regime], columns, strict=True) if column not in given]
+        columns = [DENSE_COLUMNS[kind] if DENSE_COLUMNS[kind] in given else str(kind) for kind in form.kinds]
+        missing = [kind for kind, column in zip(form.kinds, columns, strict=True) if column not in given]
         if missing:
-            dense = ",".join(DENSE_COLUMNS[kind] for kind in KINDS[regime])
+            dense = ",".join(DENSE_COLUMNS[kind] for kind in form.kinds)
             raise InputError(
-                f"regime.file={file} has no column {DENSE_COLUMNS[missing[0]]}, which regime.name={regime} "
-                f"needs: add the header {dense}, or {','.join(KINDS[regime])} for the data set's own ids."
+                f"regime.file={file} has no column {DENSE_COLUMNS[missing[0]]}, which "
+                f"regime.name={form.regime} needs: add the header {dense}, or {','.join(form.kinds)} for the "
+                "data set's own ids."
             )
         readers = [_integer if column in DENSE_COLUMNS.values() else _text for column in columns]
         return [[read(row[c], file) for read, c in zip(readers, columns, strict=True)] for row in table]
 
 
-def _from_json(file: Path, regime: Regime) -> Cells:
+def _from_json(file: Path, form: ListForm) -> Cells:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise InputError(f"regime.file={file} is not valid JSON ({error}): correct the file.") from error
     if isinstance(content, dict):
-        content = content.get(JSON_KEYS[regime])
+        content = content.get(form.json_key)
     if not isinstance(content, list):
         raise InputError(
-            f"regime.file={file} holds no list for regime.name={regime}: "
-            f'give a list or an object with the key "{JSON_KEYS[regime]}".'
+            f"regime.file={file} holds no list for regime.name={form.regime}: "
+            f'give a list or an object with the key "{form.json_key}".'
         )
-    return [_row(entry, file, regime) for entry in content]
+    return [_row(entry, file, form) for entry in content]
 
 
-def _row(entry: Any, file: Path, regime: Regime) -> list[Any]:
+def _row(entry: Any, file: Path, form: ListForm) -> list[Any]:
     cells = entry if isinstance(entry, list) else [entry]
-    if len(cells) != len(KINDS[regime]):
-        needed = ", ".join(DENSE_COLUMNS[kind] for kind in KINDS[regime])
+    if len(cells) != len(form.kinds):
+        needed = ", ".join(DENSE_COLUMNS[kind] for kind in form.kinds)
         raise InputError(
-            f"regime.file={file} has the entry {entry!r}, but regime.name={regime} needs "
+            f"regime.file={file} has the entry {entry!r}, but regime.name={form.regime} needs "
             f"[{needed}] in each: correct the entry."
         )
     return [cell if isinstance(cell, str) else _integer(cell, file) for cell in cells]

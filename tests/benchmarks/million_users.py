@@ -25,11 +25,11 @@ import torch
 import yaml
 
 from bench.measure.evaluate import PairIndex, evaluate_split, evaluating
+from bench.plan.request import draw
 from bench.train.loop import train_step, warm_up
 from bench.train.objective import objective_of
 from datasets.interactions import InteractionData, to_torch
 from datasets.request_options import RequestOptions
-from datasets.requests import draw
 from datasets.sampling import TripleSampler
 from datasets.synthetic import Synthetic, SyntheticOptions
 from datasets.validation import check

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.plan.request import draw, regime_of
 from datasets.errors import InputError
 from datasets.id_maps import IdMap, IdMaps
 from datasets.interactions import InteractionData
-from datasets.request_files import read_request_file
-from datasets.request_options import Regime, RequestOptions
-from datasets.request_size import check_size
-from datasets.requests import DeletionRequest, draw
+from datasets.request_files import ListForm, read_request_file
+from datasets.request_options import RequestOptions
+from datasets.requests import DeletionRequest
 from datasets.validation import DataSummary
 from tests.tiny import NUM_ITEMS, NUM_USERS, tiny_data
 
@@ -30,7 +30,7 @@ def put(folder: Path, content: object, suffix: str = ".json") -> str:
     return str(path)
 
 
-def request(path: str, regime: Regime, data: InteractionData = DATA) -> DeletionRequest:
+def request(path: str, regime: str, data: InteractionData = DATA) -> DeletionRequest:
     return draw(RequestOptions(name=regime, file=path, count=1), data)
 
 
@@ -70,10 +70,12 @@ def test_interactions(tmp_path: Path, content: object, suffix: str) -> None:
     drawn = request(path, "interaction")
     assert torch.equal(drawn.forget, DATA.train[:, [0, 8, 30]])
     assert drawn.apply(DATA).train.shape[1] == DATA.train.shape[1] - 3
-    assert check_size(RequestOptions(name="interaction", file=path), SUMMARY) == 3
+    assert regime_of(RequestOptions(name="interaction", file=path)).size(SUMMARY, None) == 3
 
 
-FAULTS: list[tuple[object, str, Regime, str]] = [
+USER = ListForm("user", ("user",), "users")
+
+FAULTS: list[tuple[object, str, str, str]] = [
     ("2\n", ".txt", "user", "is of an unknown type: use a .csv or a .json file"),
     ("{", ".json", "user", "is not valid JSON"),
     ({"users": [1]}, ".json", "item", 'holds no list for regime.name=item.*"items"'),
@@ -105,18 +107,18 @@ FAULTS: list[tuple[object, str, Regime, str]] = [
 
 @pytest.mark.parametrize(("content", "suffix", "regime", "message"), FAULTS)
 def test_each_fault_is_named_with_and_without_data(
-    tmp_path: Path, content: object, suffix: str, regime: Regime, message: str
+    tmp_path: Path, content: object, suffix: str, regime: str, message: str
 ) -> None:
     path = put(tmp_path, content, suffix)
     with pytest.raises(InputError, match=message):
         request(path, regime)
     with pytest.raises(InputError, match=message):
-        check_size(RequestOptions(name=regime, file=path), SUMMARY)
+        regime_of(RequestOptions(name=regime, file=path)).size(SUMMARY, None)
 
 
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"regime.file=.*none\.csv does not exist"):
-        read_request_file(str(tmp_path / "none.csv"), "user")
+        read_request_file(str(tmp_path / "none.csv"), USER)
 
 
 def test_pair_outside_the_training_split(tmp_path: Path) -> None:
@@ -141,7 +143,7 @@ def test_user_without_training_pairs(tmp_path: Path) -> None:
         ("interaction", DATA.train.t().tolist()),
     ],
 )
-def test_forgetting_everything_is_refused(tmp_path: Path, regime: Regime, content: object) -> None:
+def test_forgetting_everything_is_refused(tmp_path: Path, regime: str, content: object) -> None:
     with pytest.raises(InputError, match="leaves no training pair: ask for fewer"):
         request(put(tmp_path, content), regime)
 
@@ -165,12 +167,12 @@ OWN = IdMaps(
         ("item\n1004\n", ".csv", "item", [4]),
     ],
 )
-def test_own_ids(tmp_path: Path, content: object, suffix: str, regime: Regime, expected: list[int]) -> None:
+def test_own_ids(tmp_path: Path, content: object, suffix: str, regime: str, expected: list[int]) -> None:
     """Texts and the columns user and item are own ids, even where they look like numbers."""
     path = put(tmp_path, content, suffix)
     drawn = request(path, regime, replace(DATA, id_maps=OWN))
     assert (drawn.users if regime == "user" else drawn.items).tolist() == expected
-    assert check_size(RequestOptions(name=regime, file=path), SUMMARY, OWN) == len(expected)
+    assert regime_of(RequestOptions(name=regime, file=path)).size(SUMMARY, OWN) == len(expected)
 
 
 def test_own_pairs(tmp_path: Path) -> None:
@@ -180,16 +182,16 @@ def test_own_pairs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("regime", "content"), [("user", ["U-1", "U-77"]), ("item", ["7"])])
-def test_unknown_own_ids_are_named(tmp_path: Path, regime: Regime, content: list[str]) -> None:
+def test_unknown_own_ids_are_named(tmp_path: Path, regime: str, content: list[str]) -> None:
     path = put(tmp_path, content)
     message = f"names the {regime} '{content[-1]}', whom this data set does not have"
     with pytest.raises(InputError, match=message):
         request(path, regime, replace(DATA, id_maps=OWN))
     with pytest.raises(InputError, match=message):
-        check_size(RequestOptions(name=regime, file=path), SUMMARY, OWN)
+        regime_of(RequestOptions(name=regime, file=path)).size(SUMMARY, OWN)
 
 
 def test_text_that_is_no_utf8(tmp_path: Path) -> None:
     (tmp_path / "request.csv").write_bytes("user\nren\xe9\n".encode("latin-1"))
     with pytest.raises(InputError, match=r"regime.file=.*request\.csv is not UTF-8 text"):
-        read_request_file(str(tmp_path / "request.csv"), "user")
+        read_request_file(str(tmp_path / "request.csv"), USER)

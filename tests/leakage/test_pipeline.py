@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 
 from bench.cache.models import ModelCache
 from bench.config.registry import registry
+from bench.plan.request import draw
 from datasets.interactions import InteractionData, RawDataset
-from datasets.requests import draw
 from datasets.sampling import TripleSampler
 from tests.leakage.observed import Observed, bound_outputs, keys, moved_pairs, observe, outputs
 from unlearning import REFERENCE_METHODS
