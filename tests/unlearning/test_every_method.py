@@ -16,6 +16,7 @@ from bench.config.source import options_of
 from datasets.errors import InputError
 from datasets.sampling import Batch
 from models.base import LossTerms, Recommender
+from tests.products import combinations
 from tests.unlearning.cells import REGIMES, Tape, private_copy, problem, ready, same, trained, weights
 from tests.unlearning.content_only import ContentOnly
 from unlearning.base import UnlearningMethod
@@ -43,9 +44,7 @@ def accepted(method: str, model: Recommender) -> UnlearningMethod:
     return unlearner
 
 
-@pytest.mark.parametrize("regime", REGIMES)
-@pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("method", "backbone", "regime"), combinations(METHODS, BACKBONES, REGIMES))
 def test_runs_and_leaves_the_problem_untouched(method: str, backbone: str, regime: str) -> None:
     if (method, type(trained(backbone)).__name__) in REFUSED:
         pytest.skip("refused before training, which test_refuses checks")
