@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from bench.machine.signals import stopping
+
 if TYPE_CHECKING:
     from bench.sweep.sweep import EndedSweep
 
@@ -60,7 +62,8 @@ def ui(options: argparse.Namespace) -> int:
         return 0
     try:
         server = ["-m", "mlflow", "ui", "--backend-store-uri", options.uri, "--port", str(options.port)]
-        return subprocess.run([sys.executable, *server]).returncode
+        with stopping():
+            return subprocess.run([sys.executable, *server]).returncode
     except KeyboardInterrupt:
         return 0
 
