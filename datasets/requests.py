@@ -18,6 +18,7 @@ from torch import Tensor
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from datasets.item_graphs import drop_items
+from datasets.pairs import PairSet
 from datasets.poison import Injection
 from datasets.request_files import check_ids, read_request_file
 from datasets.request_options import Regime, RequestOptions
@@ -49,7 +50,7 @@ class DeletionRequest:
             return data
         retained = replace(
             data,
-            train=data.train[:, ~_contains(self.forget, data.train, data.num_items)],
+            train=data.train[:, ~PairSet(self.forget, data.num_items).contains(*data.train)],
             valid=data.valid[:, ~self.owns(data.valid)],
             fingerprint=f"{data.fingerprint}-{self._digest()}",
         )
@@ -146,13 +147,13 @@ def _listed_ids(options: RequestOptions, data: InteractionData, occurrences: Ten
 
 def _listed_pairs(options: RequestOptions, data: InteractionData, train: Tensor) -> Tensor:
     pairs = _listed(options, data).t()
-    absent = pairs[:, ~_contains(train, pairs, data.num_items)]
+    absent = pairs[:, ~PairSet(train, data.num_items).contains(*pairs)]
     if absent.numel():
         raise InputError(
             f"regime.file={options.file} names the pair {tuple(absent[:, 0].tolist())}, which is not in the "
             "training split: remove it from the file."
         )
-    return _contains(pairs, train, data.num_items)
+    return PairSet(pairs, data.num_items).contains(*train)
 
 
 def _listed(options: RequestOptions, data: InteractionData) -> Tensor:
@@ -167,11 +168,6 @@ def _check_rest(request: DeletionRequest, options: RequestOptions, data: Interac
         raise InputError(f"{asked} leaves no training pair: ask for fewer.")
     if bool(request.owns(data.valid).all()):
         raise InputError(f"{asked} leaves no validation pair for early stopping: ask for fewer.")
-
-
-def _contains(pairs: Tensor, queries: Tensor, num_items: int) -> Tensor:
-    """Which columns of ``queries`` [2, Q] are among the columns of ``pairs`` [2, P]: bool [Q]."""
-    return torch.isin(queries[0] * num_items + queries[1], pairs[0] * num_items + pairs[1])
 
 
 def _withdraw(data: InteractionData, items: Tensor) -> InteractionData:

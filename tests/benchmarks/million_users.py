@@ -24,10 +24,11 @@ from typing import TypeVar
 import torch
 import yaml
 
-from bench.measure.evaluate import PairIndex, evaluate_split, evaluating
+from bench.measure.evaluate import evaluate_split, evaluating
 from bench.train.loop import train_step, warm_up
 from bench.train.objective import objective_of
 from datasets.interactions import InteractionData, to_torch
+from datasets.pairs import PairIndex
 from datasets.request_options import RequestOptions
 from datasets.requests import draw
 from datasets.sampling import TripleSampler
