@@ -42,9 +42,8 @@ def descend(
     """
     model.train()
     model.start_epoch()
-    total: Tensor | float = (
-        0.0  # summed at once: a compiled objective may give its next loss in the same memory
-    )
+    # Summed at once: the next loss of a compiled objective may come in the same memory.
+    total: Tensor | float = 0.0
     steps = 0
     for batch in batches:
         total, steps = total + step(objective, optimiser, batch), steps + 1
