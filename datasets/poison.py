@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.errors import InputError
+from datasets.id_maps import IdMaps
 from datasets.interactions import RawDataset
 from datasets.poison_options import PoisonOptions
 from datasets.reader import DatasetReader
@@ -67,6 +68,10 @@ class PoisonedReader(DatasetReader):
     def modalities(self) -> tuple[str, ...]:
         """Those of the other reader."""
         return self._inner.modalities()
+
+    def id_maps(self) -> IdMaps | None:
+        """Those of the other reader: fake users have no own id."""
+        return self._inner.id_maps()
 
     def read(self) -> RawDataset:
         """Read and inject. Raises ``InputError`` where the data has too few items for the attack."""

@@ -15,13 +15,19 @@ from torch import Tensor, nn
 
 
 class SampledAttention(nn.Module):
-    """Queries and keys of width ``attention_dim``; ``residual`` is the share r of a token itself."""
+    """Queries and keys of width ``attention_dim``; ``residual`` is the share r of a token itself.
+
+    Starts are the released code's: Q and K Xavier uniform, b zero.
+    """
 
     def __init__(self, width: int, attention_dim: int, residual: float) -> None:
         super().__init__()
         self.residual = residual
         self.queries = nn.Linear(width, attention_dim)
         self.keys = nn.Linear(width, attention_dim, bias=False)
+        for layer in (self.queries, self.keys):
+            nn.init.xavier_uniform_(layer.weight)
+        nn.init.zeros_(self.queries.bias)
 
     def forward(self, z: Tensor, sampled: Tensor) -> Tensor:
         """The own token's output of every node: z [n, d], sampled [n, S] -> [n, d]."""

@@ -5,20 +5,28 @@ set of modalities. With p_m the users' preferences in modality m (trained), x_m 
 normalised bipartite adjacency, and C the user co-occurrence graph (``models.user_graph``):
 
     start       h_m = [p_m ; W_m x_m + b_m], each row scaled to unit length
-    single      [u_m ; i_m] = mean of h_m, A h_m, ..., A^L h_m
-    attention   a_u = softmax of one weight per user and modality
+    single      [u_m ; i_m] = sum of h_m, A h_m, ..., A^L h_m
+    attention   a_u = one weight per user and modality
     fusion      z_u = sum_m a_um u_m
     final       z_u + sum_v C_uv z_v;   sum_m i_m
+    loss        BPR + w ln 2 (mean squares of the batch's p_m, and of all a)
+
+The released loss is 1 / ln 2 times this one: it takes the logarithm of its BPR to the base 2, which every
+other backbone takes to the base e. Adam does not see the factor, and the ranking term stays comparable.
+
+Sum, weights and their starts are the released code's: p_m Xavier normal, a_u the softmax of Xavier normal
+draws (about equal shares), free from then on. Softmax shares and means over layers are options.
 
 There is no item ID table: an item is its content and its users. The preferences in all modalities
-are the columns of one user table, the ID table of this backbone. With one modality the attention
-cancels out of the equations and is not built.
+are the columns of one user table, the ID table of this backbone. With one modality there is no
+attention, and its view is the fused one.
 
 A withdrawn item has no content and no edge: its final embedding is zero.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -30,8 +38,9 @@ from torch import Tensor, nn
 from datasets.interactions import InteractionData
 from datasets.sampling import Batch
 from models.base import LossTerms, Recommender, Side
-from models.features import FeatureTables, chosen_modalities, xavier_table
+from models.features import FeatureTables, chosen_modalities
 from models.graph import Propagation, mean_over_layers, normalised_adjacency
+from models.initialisation import normal_table, redraw_normal, xavier_deviation
 from models.losses import l2, triple_bpr, triple_rows
 from models.user_graph import user_graph
 
@@ -44,11 +53,16 @@ class DualGNNOptions:
     """Width of all embeddings, per modality."""
     layers: Annotated[int, Field(ge=0)] = 2
     """Propagation steps L over the interaction graph."""
+    layer_fusion: Literal["sum", "mean"] = "sum"
+    """How the start and the propagated layers meet: their sum, as in the released code, or their mean."""
+    attention: Literal["free", "softmax"] = "free"
+    """Whether a user's weights of the modalities are free parameters, as in the released code, or the softmax
+    of parameters that start at zero."""
     user_neighbours: Annotated[int, Field(ge=1)] = 40
-    """Neighbours k per user in the user graph, the user not included. Published: unknown; ours."""
+    """Neighbours k per user in the user graph, the user not included; the MMRec family's."""
     unit_start: bool = True
-    """Whether preferences and projected content are scaled to unit length before they propagate.
-    Published: unknown; ours."""
+    """Whether preferences and projected content are scaled to unit length before they propagate, as in the
+    released code."""
     modalities: tuple[str, ...] | None = None
     """Names of the modalities to use; None: all that the data has."""
     train_features: bool = False
@@ -57,8 +71,8 @@ class DualGNNOptions:
     """A modality with an item graph but no features: refuse, or train a free table in their place
     (as wide as the embeddings, Xavier uniform; not in the paper)."""
     l2: Annotated[float, Field(ge=0)] = 1e-2
-    """Weight of the mean square of the batch's user preferences, summed over the modalities; tuned per
-    data set in .1 .. 1e-5."""
+    """Weight w, as published, of the mean square of the batch's user preferences, summed over the modalities,
+    and of that of all free attention weights; tuned per data set in .1 .. 1e-5."""
 
 
 class DualGNN(Recommender):
@@ -71,7 +85,8 @@ class DualGNN(Recommender):
         super().__init__(data, options)
         self.modalities = chosen_modalities(data, "dualgnn", options.modalities, options.featureless)
         width, several = options.embedding_dim, len(self.modalities)
-        self.user_embedding = xavier_table(self.num_users, several * width)
+        self._deviation = xavier_deviation(self.num_users, width)
+        self.user_embedding = normal_table(self.num_users, several * width, self._deviation)
         self.feature_tables = FeatureTables(
             data, self.modalities, trained=options.train_features, free_width=width
         )
@@ -79,7 +94,7 @@ class DualGNN(Recommender):
             {m: nn.Linear(self.feature_tables.widths[m], width) for m in self.modalities}
         )
         if several > 1:
-            self.user_attention = nn.Parameter(torch.zeros(self.num_users, several))
+            self.user_attention = nn.Parameter(self._fresh_attention(self.num_users, None))
         self.propagation = Propagation()
         self.bind(data)
 
@@ -103,12 +118,15 @@ class DualGNN(Recommender):
         return {m: (users[:, k], items[:, k]) for k, m in enumerate(self.modalities)}
 
     def loss(self, batch: Batch) -> LossTerms:
-        """BPR on the final embeddings, mean square of the batch's user preferences."""
+        """BPR on the final embeddings, mean squares of the batch's preferences and of free attention."""
         preferences = F.embedding(batch.users, self.user_embedding)
-        mean_square = 2 / self.options.embedding_dim * l2(preferences)
+        mean_squares = 2 / self.options.embedding_dim * l2(preferences)
+        if len(self.modalities) > 1 and self.options.attention == "free":
+            weights = self.user_attention
+            mean_squares = mean_squares + weights.square().sum(dim=-1).sum() / weights.numel()
         return LossTerms(
             ranking=triple_bpr(*triple_rows(*self.embeddings(), batch)),
-            regulariser=self.options.l2 * mean_square,
+            regulariser=math.log(2) * self.options.l2 * mean_squares,
         )
 
     def id_tables(self) -> dict[Side, nn.Parameter]:
@@ -116,11 +134,13 @@ class DualGNN(Recommender):
         return {"user": self.user_embedding}
 
     def reinitialise_rows(self, side: Side, ids: Tensor, generator: torch.Generator) -> None:
-        """Redraw user rows (Xavier uniform) and set their attention back to equal shares."""
-        super().reinitialise_rows(side, ids, generator)
-        if side == "user" and len(self.modalities) > 1:
+        """Redraw user rows and their attention as they started."""
+        if side != "user":
+            return
+        redraw_normal(self.user_embedding, ids, self._deviation, generator)
+        if len(self.modalities) > 1:
             with torch.no_grad():
-                self.user_attention[ids] = 0.0
+                self.user_attention[ids] = self._fresh_attention(len(ids), generator).to(self.user_attention)
 
     def modules_by_branch(self) -> dict[str, dict[str, list[nn.Parameter]]]:
         """Branches ``id``, each modality, and ``shared`` (the attention) with several modalities."""
@@ -149,9 +169,20 @@ class DualGNN(Recommender):
         nodes = mean_over_layers(
             self.propagation, self._adjacency, start.flatten(start_dim=1), self.options.layers
         )
+        if self.options.layer_fusion == "sum":
+            nodes = nodes * (self.options.layers + 1)
         views = nodes.view_as(start)
         return views[: self.num_users], views[self.num_users :]
 
     def _shares(self) -> Tensor:
         """a [users, modalities, 1]."""
-        return self.user_attention.softmax(dim=1)[:, :, None]
+        weights = self.user_attention
+        return (weights.softmax(dim=1) if self.options.attention == "softmax" else weights)[:, :, None]
+
+    def _fresh_attention(self, users: int, generator: torch.Generator | None) -> Tensor:
+        """Attention of ``users`` users as it starts: [users, modalities]."""
+        several = len(self.modalities)
+        if self.options.attention == "softmax":
+            return torch.zeros(users, several)
+        drawn = torch.randn(users, several, generator=generator) * xavier_deviation(self.num_users, several)
+        return drawn.softmax(dim=1)

@@ -1,8 +1,9 @@
 """LATTICE: an item graph learned from projected content, mixed with the raw one.
 
 Zhang et al., "Mining Latent Structures for Multimedia Recommendation", ACM MM 2021. For any set of
-modalities. With e the ID embeddings, x_m the raw features, A the normalised bipartite adjacency, N(.)
-the normalisation D^-1/2 . D^-1/2 by row sums, and kNN(.) the cosines of each row's k nearest:
+modalities. With e the ID embeddings, x_m the raw features, A the bipartite adjacency that averages over
+a node and its neighbours, D^-1 (B + I) for pairs B, as the released code has it, N(.) the normalisation
+D^-1/2 . D^-1/2 by row sums, and kNN(.) the cosines of each row's k nearest:
 
     shares      a = softmax of one weight per modality
     learned     S~ = N(sum_m a_m kNN(W_m x_m + b_m))
@@ -28,6 +29,7 @@ from torch import Tensor, nn
 
 from datasets.interactions import InteractionData
 from datasets.sampling import Batch
+from models.averages import averaging_adjacency
 from models.base import LossTerms
 from models.content import ItemGraphs, item_graphs
 from models.graph import Propagation, SparseOperator, mean_over_layers, normalised_adjacency
@@ -44,6 +46,8 @@ class LATTICEOptions:
     """Width of all embeddings and of projected content."""
     layers: Annotated[int, Field(ge=0)] = 2
     """Propagation steps L over the interaction graph."""
+    adjacency: Literal["averaging", "symmetric"] = "averaging"
+    """A: D^-1 (B + I), the released code's, or LightGCN's D^-1/2 B D^-1/2."""
     item_layers: Annotated[int, Field(ge=1)] = 1
     """Propagation steps l over the item graph."""
     neighbours: Annotated[int, Field(ge=1)] = 10
@@ -78,7 +82,11 @@ class LATTICE(MultimodalRecommender):
 
     def bind(self, data: InteractionData) -> None:
         """Rebuild the interaction graph and the raw item graphs; blank the features of withdrawn items."""
-        self._adjacency = normalised_adjacency(data.train, self.num_users, self.num_items)
+        shape = (self.num_users, self.num_items)
+        if self.options.adjacency == "averaging":
+            self._adjacency = averaging_adjacency(data.train, *shape, loops=True)
+        else:
+            self._adjacency = normalised_adjacency(data.train, *shape)
         self._item_graphs = item_graphs(
             data, self.modalities, self.options.neighbours, known=self._item_graphs
         )

@@ -11,8 +11,9 @@ perceptron, G_K the diffusion over K hops (``models.diffusion``) and c(i) S item
     loss        BPR + unsmooth + L2 of all final embeddings
 
 There is no item ID table: an item is its content and its users. Features are fixed; an image wider
-than the text is projected to the text's width by a random matrix. Users and items sample anew in
-every step of training, and from a fixed seed in evaluation, so that scores are a function of weights.
+than the text is projected to the text's width by a random matrix and each row scaled to unit length.
+Users and items sample anew in every step of training, and from a fixed seed in evaluation, so that
+scores are a function of weights.
 
 A withdrawn item has no content, is never sampled, and is left out of the batch statistics of f_m
 (which ``models.perceptron`` takes afresh instead of keeping running averages).
@@ -35,6 +36,7 @@ from models.base import LossTerms, Recommender, Side
 from models.diffusion import diffuse, diffusion_graph, drop_edges
 from models.features import FeatureTables, chosen_modalities
 from models.graph import Propagation
+from models.initialisation import normal_table, redraw_normal
 from models.losses import triple_bpr, triple_rows
 from models.perceptron import Perceptron
 from models.stable import aligned_columns, aligned_rows
@@ -89,6 +91,8 @@ class MIGGTOptions:
     featureless: Literal["error", "free_table"] = "error"
     """A modality with an item graph but no features: refuse, or train a free table in their place
     (as wide as the embeddings, Xavier uniform; not in the paper)."""
+    unit_projection: bool = True
+    """Whether each row of a projected image is scaled to unit length, as in the released code."""
     projection_seed: int = 0
     """Seed of the random projection of the image. Ours: the published one is drawn once per run."""
     evaluation_seed: int = 0
@@ -115,7 +119,7 @@ class MIGGT(Recommender):
         width = options.embedding_dim
         self.modalities = chosen_modalities(data, "mig_gt", options.modalities, options.featureless)
         data = self._projected(data)
-        self.user_embedding = nn.Parameter(torch.randn(self.num_users, width) * width**-0.5)
+        self.user_embedding = normal_table(self.num_users, width, width**-0.5)
         self.feature_tables = FeatureTables(data, self.modalities, trained=False, free_width=width)
         self.encoders = nn.ModuleDict({m: self._encoder(m) for m in self.modalities})
         self.attention = SampledAttention(width, options.attention_dim, options.residual)
@@ -160,10 +164,7 @@ class MIGGT(Recommender):
     def reinitialise_rows(self, side: Side, ids: Tensor, generator: torch.Generator) -> None:
         """Redraw user rows from the distribution of a fresh table (normal, variance 1 / width)."""
         if side == "user":
-            width = self.user_embedding.shape[1]
-            fresh = torch.randn(len(ids), width, generator=generator) * width**-0.5
-            with torch.no_grad():
-                self.user_embedding[ids] = fresh.to(self.user_embedding)
+            redraw_normal(self.user_embedding, ids, self.options.embedding_dim**-0.5, generator)
 
     def modules_by_branch(self) -> dict[str, dict[str, list[nn.Parameter]]]:
         """Branches ``id``, each modality and ``shared`` (the attention)."""
@@ -247,4 +248,6 @@ class MIGGT(Recommender):
         matrix = torch.randn(width, image.shape[1], generator=generator) * width**-0.5
         weight = aligned_rows(aligned_columns(matrix.to(image)))
         projected = F.linear(aligned_rows(aligned_columns(image)), weight)[: len(image), :width]
+        if self.options.unit_projection:
+            projected = F.normalize(projected, dim=-1)
         return replace(data, features={**data.features, "image": projected.contiguous()})

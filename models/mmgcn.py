@@ -9,9 +9,12 @@ adjacency whose rows are averages over neighbours, in each modality and for l = 
     neighbours  h = leaky(A v_m^{l-1} W_1)
     own         o = leaky(v_m^{l-1} W_2) + e
     joint       v_m^l = leaky([h | o] W_3), or leaky(h W_3 + o)
-    final       sum_m v_m^L
+    final       mean_m v_m^L
 
 The last layer works row by row after its averages, so the loss computes the rows of its batch only.
+
+Starts are the released code's: Xavier normal for the IDs of users and items as one table, for the
+preferences, for W_1 and W_2 of every layer and for W_3 of the first; torch's for the rest.
 
 A withdrawn item has no content and no edge: nothing of it but its ID row is left, and that row reaches
 no other output.
@@ -29,9 +32,10 @@ from torch import Tensor, nn
 
 from datasets.interactions import InteractionData
 from datasets.sampling import Batch
+from models.averages import averaging_adjacency
 from models.base import LossTerms, Side
-from models.features import xavier_table
-from models.graph import Propagation, SparseOperator, distinct_pairs, sparse_operator
+from models.graph import Propagation
+from models.initialisation import normal_table, redraw_normal, xavier_deviation
 from models.losses import l2, triple_bpr
 from models.multimodal import MultimodalRecommender
 from models.stable import aligned_columns, aligned_rows
@@ -46,12 +50,15 @@ class MMGCNOptions:
     layers: Annotated[int, Field(ge=1)] = 3
     """Convolutions L per modality; the family's configuration says 2 and its code runs 3."""
     combination: Literal["concatenation", "addition"] = "concatenation"
-    """How neighbours and own state meet: the paper's two functions. Published choice: unknown; ours."""
+    """How neighbours and own state meet: the paper's two functions. The family's code joins them: its switch
+    is the text ``False``, which counts as true."""
+    fusion: Literal["mean", "sum"] = "mean"
+    """How the modalities' last states meet: their mean, as in the released code, or their sum."""
     negative_slope: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    """Slope of the leaky rectifier below zero. Published: unknown; torch's default."""
+    """Slope of the leaky rectifier below zero: torch's default, which the released code takes."""
     unit_start: bool = True
-    """Whether preferences and projected content are scaled to unit length before the first layer.
-    Published: unknown; ours."""
+    """Whether preferences and projected content are scaled to unit length before the first layer, as in the
+    released code."""
     modalities: tuple[str, ...] | None = None
     """Names of the modalities to use; None: all that the data has."""
     train_features: bool = False
@@ -66,15 +73,20 @@ class MMGCNOptions:
 
 
 class Convolution(nn.Module):
-    """One layer of one modality: W_1, W_2 and W_3, without biases as in the paper."""
+    """One layer of one modality: W_1, W_2 and W_3, without biases as in the paper.
 
-    def __init__(self, width: int, combination: str, negative_slope: float) -> None:
+    Of the ``first`` layer all three start Xavier normal, of the others W_1 and W_2.
+    """
+
+    def __init__(self, width: int, combination: str, negative_slope: float, *, first: bool) -> None:
         super().__init__()
         self.negative_slope = negative_slope
         self.concatenates = combination == "concatenation"
         self.neighbours = nn.Linear(width, width, bias=False)
         self.own = nn.Linear(width, width, bias=False)
         self.joint = nn.Linear(width * (2 if self.concatenates else 1), width, bias=False)
+        for layer in (self.neighbours, self.own, *([self.joint] if first else [])):
+            nn.init.xavier_normal_(layer.weight)
 
     def forward(self, averages: Tensor, state: Tensor, ids: Tensor) -> Tensor:
         """New states of nodes from averages over their neighbours, their states and IDs, all [n, d]."""
@@ -97,7 +109,13 @@ class MMGCN(MultimodalRecommender):
     def __init__(self, data: InteractionData, options: Any) -> None:
         super().__init__(data, options, "mmgcn")
         width = options.embedding_dim
-        self.preferences = nn.ParameterDict({m: xavier_table(self.num_users, width) for m in self.modalities})
+        self._id_deviation = xavier_deviation(self.num_users + self.num_items, width)
+        self._preference_deviation = xavier_deviation(self.num_users, width)
+        for table in (self.user_embedding, self.item_embedding):
+            nn.init.normal_(table, std=self._id_deviation)
+        self.preferences = nn.ParameterDict(
+            {m: normal_table(self.num_users, width, self._preference_deviation) for m in self.modalities}
+        )
         self.convolutions = nn.ModuleDict({m: self._convolutions() for m in self.modalities})
         self.propagation = Propagation()
         self.bind(data)
@@ -108,11 +126,11 @@ class MMGCN(MultimodalRecommender):
         self.feature_tables.bind(data)
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
-        """Sum of the modalities' views."""
-        return self.split(self._summed(None))
+        """Mean (or sum) of the modalities' views."""
+        return self.split(self._fused(None))
 
     def branch_embeddings(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """The views before they are summed, one per modality, each (users, items)."""
+        """The views before they are fused, one per modality, each (users, items)."""
         return {m: self.split(self._view(m, self._ids(), None)) for m in self.modalities}
 
     def loss(self, batch: Batch) -> LossTerms:
@@ -122,18 +140,15 @@ class MMGCN(MultimodalRecommender):
         tables += [F.embedding(items, self.item_embedding) for items in (batch.positives, batch.negatives)]
         tables += [F.embedding(batch.users, self.preferences[m]) for m in self.modalities]
         return LossTerms(
-            ranking=triple_bpr(*self._summed(nodes).chunk(3)),
+            ranking=triple_bpr(*self._fused(nodes).chunk(3)),
             regulariser=self.options.l2 * l2(*tables),
         )
 
     def reinitialise_rows(self, side: Side, ids: Tensor, generator: torch.Generator) -> None:
-        """Redraw ID rows, and of users the preferences in every modality as well (Xavier uniform)."""
-        super().reinitialise_rows(side, ids, generator)
+        """Redraw ID rows, and of users the preferences in every modality as well, as they started."""
+        redraw_normal(self.id_tables()[side], ids, self._id_deviation, generator)
         for table in self.preferences.values() if side == "user" else ():
-            bound = (6.0 / (table.shape[0] + table.shape[1])) ** 0.5
-            fresh = torch.empty(len(ids), table.shape[1]).uniform_(-bound, bound, generator=generator)
-            with torch.no_grad():
-                table[ids] = fresh.to(table)
+            redraw_normal(table, ids, self._preference_deviation, generator)
 
     def modules_by_branch(self) -> dict[str, dict[str, list[nn.Parameter]]]:
         """Branches ``id`` and each modality: its preferences, content and convolutions."""
@@ -152,16 +167,17 @@ class MMGCN(MultimodalRecommender):
     def _convolutions(self) -> nn.ModuleList:
         options = self.options
         shape = (options.embedding_dim, options.combination, options.negative_slope)
-        return nn.ModuleList([Convolution(*shape) for _ in range(options.layers)])
+        return nn.ModuleList([Convolution(*shape, first=layer == 0) for layer in range(options.layers)])
 
     def _ids(self) -> Tensor:
         """e [users + items, d]."""
         return torch.cat([self.user_embedding, self.item_embedding])
 
-    def _summed(self, nodes: Tensor | None) -> Tensor:
+    def _fused(self, nodes: Tensor | None) -> Tensor:
         """Final embeddings of ``nodes`` [n] (users first, then items), or of all: [n, d]."""
         ids = self._ids()
-        return torch.stack([self._view(m, ids, nodes) for m in self.modalities]).sum(dim=0)
+        total = torch.stack([self._view(m, ids, nodes) for m in self.modalities]).sum(dim=0)
+        return total / len(self.modalities) if self.options.fusion == "mean" else total
 
     def _view(self, m: str, ids: Tensor, nodes: Tensor | None) -> Tensor:
         """v_m^L of ``nodes`` [n], or of all: [n, d]."""
@@ -177,19 +193,6 @@ class MMGCN(MultimodalRecommender):
             averages, state, ids = (F.embedding(nodes, x) for x in (averages, state, ids))
         view: Tensor = convolutions[-1](averages, state, ids)
         return view
-
-
-def averaging_adjacency(pairs: Tensor, num_users: int, num_items: int) -> SparseOperator:
-    """D^-1 A over [users; items]: every row averages over the neighbours; none: an empty row.
-
-    ``pairs``: LongTensor [2, E] of (user, item); repeated pairs count once.
-    """
-    users, items = distinct_pairs(pairs, num_items)
-    nodes = num_users + num_items
-    rows = torch.cat([users, items + num_users])
-    columns = torch.cat([items + num_users, users])
-    shares = torch.bincount(rows, minlength=nodes).to(torch.get_default_dtype()).reciprocal()
-    return sparse_operator(rows, columns, shares[rows], (nodes, nodes))
 
 
 def _product(x: Tensor, layer: nn.Module) -> Tensor:

@@ -7,7 +7,8 @@ modality m, and p_u = [a_u ; t_u] of twice the width:
     content    c_i = sum_m E_m x_mi
     score      <a_u, q_i> + <t_u, c_i> = <p_u, [q_i ; c_i]>
 
-One E over the concatenated features is the sum of one E_m per modality, so that each has its branch.
+One E over the concatenated features is the sum of one E_m per modality, so that each has its branch; all
+start as the columns of that one E do, Xavier normal.
 A bias would add the same to the scores of all items, which ranks nothing, and is left out.
 """
 
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from datasets.interactions import InteractionData
 from datasets.sampling import Batch
 from models.base import LossTerms
+from models.initialisation import xavier_deviation
 from models.losses import norms, triple_bpr, triple_rows
 from models.multimodal import MultimodalRecommender
 
@@ -54,8 +56,9 @@ class VBPR(MultimodalRecommender):
 
     def __init__(self, data: InteractionData, options: Any) -> None:
         super().__init__(data, options, "vbpr", user_width=2 * options.embedding_dim, bias=False)
+        deviation = xavier_deviation(options.embedding_dim, sum(self.feature_tables.widths.values()))
         for parameter in self.projections.parameters():
-            nn.init.xavier_normal_(parameter)
+            nn.init.normal_(parameter, std=deviation)
         self.bind(data)
 
     def bind(self, data: InteractionData) -> None:

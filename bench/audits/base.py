@@ -14,7 +14,6 @@ from bench.measure.evaluate import evaluating
 from bench.train.options import TrainConfig
 from datasets.interactions import InteractionData
 from datasets.poison_options import Poison
-from datasets.request_options import Regime
 from datasets.requests import DeletionRequest
 from models.base import Recommender
 
@@ -60,7 +59,7 @@ class MemoryClaim:
 
     figure: str
     more_is: Literal["higher", "lower"] = "higher"
-    regime: Regime = "user"
+    regime: str = "user"
     poison: Poison = "none"
 
 

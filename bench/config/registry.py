@@ -10,6 +10,7 @@ from typing import Any
 from bench.audits import AUDITS
 from datasets import READERS
 from datasets.errors import InputError
+from datasets.regimes import REGIMES
 from models import BACKBONES
 from unlearning import METHODS
 
@@ -18,6 +19,7 @@ _BUILT_IN: dict[str, dict[str, str]] = {
     "backbone": BACKBONES,
     "method": METHODS,
     "reader": READERS,
+    "regime": REGIMES,
 }
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from bench.config.registry import target_of
+from bench.config.registry import load_class, target_of
 from bench.config.source import options_of
 from bench.train.options import Positive, TrainConfig
 from datasets.errors import InputError
@@ -193,53 +193,38 @@ def parse_cell(values: Mapping[str, Any]) -> CellConfig:
     reader = str(dataset.pop("reader", ""))
     audits = _group(rest, "audit").get("audits") or ()
     _check_audits(audits)
-    _check_regime(_group(rest, "regime"), _group(rest, "poison"), _group(rest, "method"), audits)
     return build(
         CellConfig,
         {
             **rest,
             "dataset": DatasetChoice(
-                name=str(dataset.pop("name", "")),
+                name=_data_name(dataset),
                 reader=reader,
                 options=build(options_of("reader", reader), dataset, "dataset"),
             ),
             "backbone": _choice(rest, "backbone"),
             "method": _choice(rest, "method"),
+            "regime": _regime(rest, audits),
         },
         "",
     )
 
 
-def _check_regime(
-    regime: Mapping[str, Any], poison: Mapping[str, Any], method: Mapping[str, Any], audits: Sequence[Any]
-) -> None:
-    """What regimes without a draw go with."""
-    name = regime["name"]
-    if name not in ("poison", "none"):
-        return
-    if name == "poison" and poison["name"] == "none":
-        raise InputError(
-            "regime=poison forgets injected users and poison=none injects none: "
-            "choose poison=backdoor or poison=spam."
-        )
-    if name == "none" and method["name"] != "original":
-        raise InputError(
-            f"method={method['name']} has nothing to forget with regime=none, which measures the backbone "
-            "alone: choose method=original or another regime."
-        )
-    if name == "none" and audits:
-        raise InputError("regime=none forgets nothing that an audit could look for: choose audit=none.")
-    for key in ("ratio", "count", "file"):
-        if regime.get(key) is not None:
-            given = f"regime.{key}={regime[key]}"
-            raise InputError(f"{given} does not go with regime={name}: {WITHOUT_DRAW[name]}.")
+def _data_name(dataset: dict[str, Any]) -> str:
+    """The label of a data set, taken out of its group; a path has its folder's name."""
+    name = dataset.pop("name", None)
+    if name is None:
+        name = Path(str(dataset["path"])).resolve().name if dataset.get("path") else "folder"
+    return str(name)
 
 
-WITHOUT_DRAW = {
-    "poison": "it forgets exactly the injected users, so leave it null and set poison.ratio for their number",
-    "none": "it forgets nothing, so leave it null",
-}
-"""Why regimes that draw nothing take no size, and the remedy."""
+def _regime(values: Mapping[str, Any], audits: Sequence[Any]) -> RequestOptions:
+    """The options of the chosen regime, checked against what it goes with."""
+    group = _group(values, "regime")
+    kind = load_class("regime", str(group["name"]))
+    options: RequestOptions = build(kind.Options, group, "regime")
+    kind(options).check(_group(values, "poison")["name"], _group(values, "method")["name"], audits)
+    return options
 
 
 def _check_audits(names: Sequence[Any]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from bench.cache.content import digest
 from bench.config.schema import CellConfig, Choice, as_json
 from bench.config.source import audit_digest, code_digest, module_digest
+from bench.plan.request import regime_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def cell_keys(config: CellConfig, data: str, request_file: str, device: str) -> 
     }
     original = digest("model", {"data": data, **backbone})
     gold = digest("model", {"data": data, "request": request, **backbone})
-    if config.regime.name == "none":
+    if not regime_of(config.regime).forgets:
         gold = original
     cell = digest(
         "cell",

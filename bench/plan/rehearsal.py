@@ -9,6 +9,7 @@ from bench.config.registry import load_class
 from bench.config.schema import CellConfig
 from bench.plan.dataset import read_checked, reader_of
 from bench.plan.planner import ON_THIS_MACHINE, PlannedCell
+from bench.plan.request import draw
 
 if TYPE_CHECKING:
     from datasets.interactions import InteractionData
@@ -24,7 +25,6 @@ def rehearse(cells: Sequence[PlannedCell]) -> None:
     """
     from bench.machine.devices import resolve
     from datasets.interactions import to_torch
-    from datasets.requests import draw
 
     for data_of in dict.fromkeys(cell.keys.data for cell in cells):
         configs = [cell.config for cell in cells if cell.keys.data == data_of]

@@ -25,12 +25,12 @@ import torch
 import yaml
 
 from bench.measure.evaluate import evaluate_split, evaluating
+from bench.plan.request import draw
 from bench.train.loop import warm_up
 from bench.train.objective import objective_of
 from datasets.interactions import InteractionData, to_torch
 from datasets.pairs import PairIndex
 from datasets.request_options import RequestOptions
-from datasets.requests import draw
 from datasets.sampling import TripleSampler
 from datasets.synthetic import Synthetic, SyntheticOptions
 from datasets.validation import check

@@ -11,12 +11,12 @@ import torch
 from bench.config.compose import expand
 from bench.plan.dataset import reader_of
 from bench.plan.keys import data_key
+from bench.plan.request import draw
 from datasets.errors import InputError
 from datasets.interactions import RawDataset, to_torch
 from datasets.poison import Injection, inject
 from datasets.poison_options import PoisonOptions
 from datasets.request_options import RequestOptions
-from datasets.requests import draw
 from datasets.synthetic import Synthetic, SyntheticOptions
 from datasets.validation import check
 

@@ -30,12 +30,24 @@ def batch_of(data: InteractionData, size: int = 32, seed: int = 1) -> Batch:
     return Batch(users, positives, (positives + offsets) % data.num_items)
 
 
-def dense_adjacency(data: InteractionData) -> Tensor:
-    """D^-1/2 A D^-1/2 over [users; items]."""
+def dense_pairs(data: InteractionData) -> Tensor:
+    """A over [users; items]: one where a user has an item, both ways."""
     nodes = data.num_users + data.num_items
     adjacency = torch.zeros(nodes, nodes)
     adjacency[data.train[0], data.train[1] + data.num_users] = 1
     adjacency[data.train[1] + data.num_users, data.train[0]] = 1
+    return adjacency
+
+
+def dense_averages(data: InteractionData) -> Tensor:
+    """D^-1 (A + I) over [users; items]."""
+    adjacency = dense_pairs(data) + torch.eye(data.num_users + data.num_items)
+    return adjacency / adjacency.sum(dim=1, keepdim=True)
+
+
+def dense_adjacency(data: InteractionData) -> Tensor:
+    """D^-1/2 A D^-1/2 over [users; items]."""
+    adjacency = dense_pairs(data)
     degree = adjacency.sum(dim=1)
     scale = torch.where(degree > 0, degree.rsqrt(), 0.0)
     return scale[:, None] * adjacency * scale

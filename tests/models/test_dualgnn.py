@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from datasets.requests import DeletionRequest
 from models.dualgnn import DualGNN, DualGNNOptions
 from tests.models import dense
 from tests.models.content import SETS, data_with_audio, graph_only_data
+from tests.models.starts import check_normal
 from tests.models.test_user_graph import reference as dense_user_graph
 from tests.tiny import tiny_data
 
@@ -24,26 +26,36 @@ def build(data: InteractionData, **options: object) -> DualGNN:
     return DualGNN(data, DualGNNOptions(embedding_dim=8, user_neighbours=5, **options))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("unit_start", [True, False])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"unit_start": False}, {"attention": "softmax"}, {"layer_fusion": "mean"}],
+    ids=["released", "raw start", "softmax", "mean"],
+)
 @pytest.mark.parametrize("modalities", SETS, ids="+".join)
-def test_everything_matches_the_dense_reference(modalities: tuple[str, ...], unit_start: bool) -> None:
+def test_everything_matches_the_dense_reference(
+    modalities: tuple[str, ...], options: dict[str, object]
+) -> None:
     data, batch = data_with_audio(), dense.batch_of(data_with_audio())
-    model = build(data, modalities=modalities, layers=3, unit_start=unit_start, l2=0.3)
+    model = build(data, modalities=modalities, layers=3, l2=0.3, **options)
     weights = dict(model.named_parameters())
-    shares = torch.ones(data.num_users, 1)
+    shares, free = torch.ones(data.num_users, 1), torch.zeros(())
     if len(modalities) > 1:
         torch.nn.init.normal_(model.user_attention)
-        powers = weights["user_attention"].exp()
-        shares = powers / powers.sum(dim=1, keepdim=True)
+        shares = weights["user_attention"]
+        if options.get("attention") == "softmax":
+            shares = shares.exp() / shares.exp().sum(dim=1, keepdim=True)
+        else:
+            free = shares.pow(2).mean()
     adjacency = dense.dense_adjacency(data)
     fused, items = torch.zeros(data.num_users, 8), torch.zeros(data.num_items, 8)
     for k, m in enumerate(modalities):
         preferences = weights["user_embedding"][:, 8 * k : 8 * k + 8]
         content = data.features[m] @ weights[f"projections.{m}.weight"].t() + weights[f"projections.{m}.bias"]
         start = torch.cat([preferences, content])
-        if unit_start:
+        if options.get("unit_start", True):
             start = start / start.norm(dim=1, keepdim=True)
-        view = dense.layer_mean(adjacency, start, 3)
+        view = sum((torch.linalg.matrix_power(adjacency, k) @ start for k in range(4)), torch.zeros(()))
+        view = view / 4 if options.get("layer_fusion") == "mean" else view
         torch.testing.assert_close(torch.cat(model.branch_embeddings()[m]), view, rtol=0, atol=1e-5)
         fused = fused + shares[:, k, None] * view[: data.num_users]
         items = items + view[data.num_users :]
@@ -51,11 +63,13 @@ def test_everything_matches_the_dense_reference(modalities: tuple[str, ...], uni
     torch.testing.assert_close(model.embeddings(), (users, items), rtol=0, atol=1e-5)
 
     preferred = weights["user_embedding"][batch.users].view(len(batch.users), len(modalities), 8)
-    expected = {
-        "ranking": dense.bpr(users, items, batch),
-        "regulariser": 0.3 * preferred.pow(2).mean(dim=(0, 2)).sum(),
-    }
-    dense.check_terms(model, model.loss(batch), expected)
+    margins = (users[batch.users] * (items[batch.positives] - items[batch.negatives])).sum(dim=1)
+    squares = preferred.pow(2).mean(dim=(0, 2)).sum() + free
+    released = -torch.sigmoid(margins).log2().mean() + 0.3 * squares
+    terms = model.loss(batch)
+    torch.testing.assert_close(terms.total, math.log(2) * released, rtol=0, atol=1e-5)
+    expected = {"ranking": dense.bpr(users, items, batch), "regulariser": math.log(2) * 0.3 * squares}
+    dense.check_terms(model, terms, expected)
 
 
 def test_after_a_request_both_graphs_are_those_of_the_retain_set() -> None:
@@ -85,19 +99,46 @@ def test_a_withdrawn_item_is_left_with_nothing() -> None:
 def test_a_cold_user_is_scored_by_its_own_preferences() -> None:
     data = tiny_data()
     model = build(replace(data, train=data.train[:, data.train[0] != 5]), layers=1, unit_start=False)
-    expected = model.user_embedding[5].view(2, 8).mean(dim=0) / 2  # half of the mean of one layer is empty
+    expected = model.user_attention[5] @ model.user_embedding[5].view(2, 8)
     torch.testing.assert_close(model.embeddings()[0][5], expected)
 
 
-def test_forgotten_users_start_afresh_with_equal_attention() -> None:
-    model = build(tiny_data())
+def check_start(model: DualGNN, rows: slice) -> None:
+    """Preferences Xavier normal per modality, shares of two modalities that add to one and hardly differ."""
+    check_normal(model.user_embedding[rows].detach(), (2 / (model.num_users + 8)) ** 0.5)
+    attention = model.user_attention[rows].detach()
+    torch.testing.assert_close(attention.sum(dim=1), torch.ones(len(attention)))
+    # the difference of two draws of deviation s moves the softmax of two by a quarter of itself
+    drawn = (2 / (model.num_users + 2)) ** 0.5
+    check_normal(attention[:, 0] - 0.5, drawn * 2**0.5 / 4, rel=0.1)
+
+
+def test_users_start_as_released_and_forgotten_ones_do_so_again() -> None:
+    model = build(replace(tiny_data(), num_users=1500))
+    check_start(model, slice(None))
     with torch.no_grad():
         model.user_attention.fill_(2.0)
         model.user_embedding.zero_()
+    model.reinitialise_rows("user", torch.arange(1000), torch.Generator().manual_seed(0))
+    model.reinitialise_rows("item", torch.arange(20), torch.Generator().manual_seed(0))
+    check_start(model, slice(0, 1000))
+    assert not model.user_embedding[1000:].any()
+    assert (model.user_attention[1000:] == 2).all()
+
+
+def test_preferences_of_each_modality_start_as_a_table_of_their_own() -> None:
+    torch.manual_seed(0)
+    model = DualGNN(tiny_data(), DualGNNOptions(embedding_dim=64))
+    for preferences in model.user_embedding.detach().split(64, dim=1):
+        check_normal(preferences, (2 / (40 + 64)) ** 0.5)
+
+
+def test_softmax_attention_starts_with_equal_shares() -> None:
+    model = build(tiny_data(), attention="softmax")
+    assert not model.user_attention.any()
+    with torch.no_grad():
+        model.user_attention.fill_(2.0)
     model.reinitialise_rows("user", torch.tensor([1, 4]), torch.Generator().manual_seed(0))
-    model.reinitialise_rows("item", torch.tensor([1, 4]), torch.Generator().manual_seed(0))
-    touched = model.user_embedding.any(dim=1).nonzero().squeeze(1)
-    assert touched.tolist() == [1, 4]
     assert (model.user_attention == 0).all(dim=1).nonzero().squeeze(1).tolist() == [1, 4]
 
 

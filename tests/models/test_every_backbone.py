@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench.config.registry import load_class, registry
 from bench.config.source import options_of
+from bench.train.options import TrainConfig
 from datasets.interactions import InteractionData
 from datasets.requests import DeletionRequest
 from models import BACKBONES
@@ -256,5 +257,7 @@ def test_the_yaml_lists_every_option_with_its_default(name: str) -> None:
 @pytest.mark.parametrize("path", sorted((CONF / "published").glob("*.yaml")), ids=lambda path: path.stem)
 def test_published_values_name_existing_options(path: Path) -> None:
     name = path.stem.rpartition("_")[0]
-    overrides = yaml.safe_load(path.read_text(encoding="utf-8"))["backbone"]
-    options_of("backbone", name)(**overrides)
+    sections = yaml.safe_load(path.read_text(encoding="utf-8"))
+    options_of("backbone", name)(**sections.pop("backbone"))
+    TrainConfig(**sections.pop("train", {}))
+    assert sections == {}

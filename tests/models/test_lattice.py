@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -37,13 +39,20 @@ def reference_graph(model: LATTICE, data: InteractionData) -> Tensor:
     return 0.7 * raw + 0.3 * scale[:, None] * learned * scale
 
 
+@pytest.mark.parametrize("adjacency", [None, "averaging", "symmetric"])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("modalities", SETS, ids="+".join)
-def test_everything_matches_the_dense_reference(modalities: tuple[str, ...], training: bool) -> None:
+def test_everything_matches_the_dense_reference(
+    modalities: tuple[str, ...], training: bool, adjacency: str | None
+) -> None:
     data, batch = data_with_audio(), dense.batch_of(data_with_audio())
-    model = build(data, modalities=modalities, item_layers=2, raw_share=0.7, l2=0.1).train(training)
+    chosen = {"adjacency": adjacency} if adjacency else {}
+    options = {"item_layers": 2, "raw_share": 0.7, "l2": 0.1} | chosen
+    model = build(data, modalities=modalities, **options).train(training)
     ego = torch.cat([model.user_embedding, model.item_embedding])
-    final = dense.layer_mean(dense.dense_adjacency(data), ego, 2)
+    symmetric = adjacency == "symmetric"
+    operator = dense.dense_adjacency(data) if symmetric else dense.dense_averages(data)
+    final = dense.layer_mean(operator, ego, 2)
     view = torch.linalg.matrix_power(reference_graph(model, data), 2) @ model.item_embedding
     users, items = final.split([data.num_users, data.num_items])
     items = items + view / view.norm(dim=1, keepdim=True)
@@ -75,6 +84,12 @@ def test_the_graph_is_rebuilt_once_per_epoch_of_training_and_in_every_evaluation
             model.projections[m].bias.add_(3.0)
     assert torch.equal(model.embeddings()[1], held)
     assert not torch.allclose(model.eval().embeddings()[1], held)
+
+
+def test_a_cold_user_is_scored_by_its_own_row_alone() -> None:
+    data = tiny_data()
+    model = build(replace(data, train=data.train[:, data.train[0] != 5]))
+    torch.testing.assert_close(model.embeddings()[0][5], model.user_embedding[5])
 
 
 def test_branches_and_fusion_weights() -> None:

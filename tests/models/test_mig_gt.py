@@ -11,8 +11,10 @@ from torch import Tensor
 from datasets.interactions import InteractionData
 from models.diffusion import diffusion_graph, drop_edges
 from models.mig_gt import MIGGT, MIGGTOptions
+from models.perceptron import Perceptron
 from tests.models import dense
 from tests.models.content import SETS, data_with_audio, graph_only_data
+from tests.models.starts import check_uniform
 from tests.tiny import tiny_data
 
 STILL = {f"{part}_dropout": 0.0 for part in ("input", "feature", "user", "item", "edge", "output")}
@@ -133,6 +135,42 @@ def test_a_wide_image_is_projected_to_the_width_of_the_text() -> None:
     assert torch.equal(tables.rows("image"), build(data).feature_tables.rows("image"))
     assert not torch.equal(tables.rows("image"), build(data, projection_seed=1).feature_tables.rows("image"))
     assert build(data, modalities=("image",)).feature_tables.widths == {"image": 8}
+
+
+def test_rows_of_a_projected_image_are_scaled_to_unit_length() -> None:
+    data = tiny_data()
+    raw = build(data, unit_projection=False).feature_tables.rows("image")
+    unit = build(data).feature_tables.rows("image")
+    assert raw.norm(dim=1).std() > 0.1
+    torch.testing.assert_close(unit, raw / raw.pow(2).sum(dim=1, keepdim=True).sqrt())
+
+
+def test_features_that_are_not_projected_keep_their_length() -> None:
+    data = tiny_data()
+    narrow = replace(data, features={**data.features, "image": data.features["image"][:, :6]})
+    for given in (narrow, replace(data, features={"image": data.features["image"]})):
+        assert torch.equal(build(given).feature_tables.rows("image"), given.features["image"])
+    assert torch.equal(build(data).feature_tables.rows("text"), data.features["text"])
+
+
+def test_a_withdrawn_items_projected_image_is_zero() -> None:
+    data = replace(tiny_data(), withdrawn_items=torch.tensor([4]))
+    rows = build(data).feature_tables.rows("image")
+    assert rows.isfinite().all()
+    assert rows.any(dim=1).logical_not().nonzero().squeeze(1).tolist() == [4]
+
+
+def test_attention_and_perceptrons_start_xavier_uniform() -> None:
+    torch.manual_seed(0)
+    data = tiny_data()
+    model = MIGGT(data, MIGGTOptions(embedding_dim=64, hidden_dim=96, attention_dim=4))
+    for layer in (model.attention.queries, model.attention.keys):
+        check_uniform(layer.weight.detach(), (6 / 68) ** 0.5, rel=0.1)
+    assert not model.attention.queries.bias.any()
+    for encoder in model.encoders.values():
+        assert isinstance(encoder, Perceptron)
+        check_uniform(encoder.first.linear.weight.detach(), (6 / (6 + 96)) ** 0.5, rel=0.1)
+        check_uniform(encoder.second.linear.weight.detach(), (6 / (96 + 64)) ** 0.5)
 
 
 def test_dropped_edges_scale_the_rest() -> None:

@@ -11,9 +11,10 @@ from torch import Tensor
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from datasets.requests import DeletionRequest
-from models.mmgcn import MMGCN, MMGCNOptions, averaging_adjacency
+from models.mmgcn import MMGCN, MMGCNOptions
 from tests.models import dense
 from tests.models.content import SETS, data_with_audio, graph_only_data
+from tests.models.starts import check_normal, check_uniform
 from tests.tiny import tiny_data
 
 NONE = torch.empty(0, dtype=torch.long)
@@ -61,7 +62,7 @@ def reference_view(model: MMGCN, data: InteractionData, m: str) -> Tensor:
     ("modalities", "options"),
     [
         (SETS[0], {"layers": 1}),
-        (SETS[1], {"layers": 3, "combination": "addition", "negative_slope": 0.2}),
+        (SETS[1], {"layers": 3, "combination": "addition", "negative_slope": 0.2, "fusion": "sum"}),
         (SETS[2], {"layers": 2, "unit_start": False}),
     ],
     ids=["image", "image+text", "audio+image+text"],
@@ -72,7 +73,9 @@ def test_everything_matches_the_reference(modalities: tuple[str, ...], options: 
     views = {m: reference_view(model, data, m) for m in modalities}
     for m, view in views.items():
         torch.testing.assert_close(torch.cat(model.branch_embeddings()[m]), view, rtol=0, atol=1e-5)
-    users, items = torch.stack(list(views.values())).sum(dim=0).split([data.num_users, data.num_items])
+    shares = 1 if options.get("fusion") == "sum" else len(views)
+    final = sum(views.values(), torch.zeros(data.num_users + data.num_items, 8)) / shares
+    users, items = final.split([data.num_users, data.num_items])
     torch.testing.assert_close(model.embeddings(), (users, items), rtol=0, atol=1e-5)
 
     starts = [model.user_embedding[batch.users], *(model.preferences[m][batch.users] for m in modalities)]
@@ -96,16 +99,6 @@ def check_derivatives(total: Tensor, expected: Tensor, parameters: list[torch.nn
     slopes = [torch.stack([g.square().sum() for g in side]).sum() for side in (got, reference)]
     second, expected_second = (torch.autograd.grad(slope, parameters) for slope in slopes)
     torch.testing.assert_close(second, expected_second, rtol=1e-3, atol=1e-5)
-
-
-def test_rows_of_the_adjacency_are_averages_or_empty() -> None:
-    pairs = torch.tensor([[0, 0, 1, 1], [1, 2, 2, 2]])
-    operator = averaging_adjacency(pairs, 3, 3)
-    expected = torch.zeros(6, 6)
-    expected[0, 4] = expected[0, 5] = expected[5, 0] = expected[5, 1] = 0.5
-    expected[1, 5] = expected[4, 0] = 1.0
-    assert operator.matrix is not None
-    assert torch.equal(operator.matrix.to_dense(), expected)
 
 
 def test_a_withdrawn_item_keeps_only_its_id_row_and_reaches_nothing() -> None:
@@ -132,20 +125,41 @@ def test_a_cold_user_still_has_its_own_state() -> None:
 
 
 def test_forgotten_users_start_afresh_in_every_modality() -> None:
-    model = build(replace(tiny_data(), num_users=4000))
+    model = build(replace(tiny_data(), num_users=1500, num_items=900))
     tables = [model.user_embedding, *model.preferences.values()]
     with torch.no_grad():
         for table in (*tables, model.item_embedding):
             table.zero_()
-    model.reinitialise_rows("user", torch.arange(3000), torch.Generator().manual_seed(0))
-    bound = (6 / (4000 + 8)) ** 0.5
-    for table in tables:
-        assert 0.9 * bound < table[:3000].abs().max().item() <= bound
-        assert not table[3000:].any()
-    assert not torch.equal(tables[0], tables[1])
+    model.reinitialise_rows("user", torch.arange(1000), torch.Generator().manual_seed(0))
+    for table, rows in zip(tables, (2400, 1500, 1500), strict=True):
+        check_normal(table[:1000].detach(), (2 / (rows + 8)) ** 0.5)
+        assert not table[1000:].any()
+    assert not torch.equal(tables[1], tables[2])
     assert not model.item_embedding.any()
     model.reinitialise_rows("item", torch.tensor([2]), torch.Generator().manual_seed(0))
     assert model.item_embedding.any(dim=1).nonzero().squeeze(1).tolist() == [2]
+
+
+def test_tables_start_xavier_normal_and_the_ids_as_one_table() -> None:
+    model = build(replace(tiny_data(), num_users=1500, num_items=900))
+    for table in (model.user_embedding, model.item_embedding):
+        check_normal(table.detach(), (2 / (1500 + 900 + 8)) ** 0.5)
+    for table in model.preferences.values():
+        check_normal(table.detach(), (2 / (1500 + 8)) ** 0.5)
+
+
+def test_layers_start_xavier_normal_but_for_the_later_joints() -> None:
+    torch.manual_seed(0)
+    model = MMGCN(tiny_data(), MMGCNOptions(embedding_dim=64, layers=3))
+    for layers in model.convolutions.values():
+        assert isinstance(layers, torch.nn.ModuleList)
+        for depth, layer in enumerate(layers):
+            for linear in (layer.neighbours, layer.own):
+                check_normal(linear.weight.detach(), (2 / 128) ** 0.5)
+            if depth == 0:
+                check_normal(layer.joint.weight.detach(), (2 / 192) ** 0.5)
+            else:
+                check_uniform(layer.joint.weight.detach(), 128**-0.5)
 
 
 def test_branches_and_fusion_weights() -> None:

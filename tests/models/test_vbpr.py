@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from models.vbpr import VBPR, VBPROptions
 from tests.models import dense
 from tests.models.content import SETS, data_with_audio
+from tests.models.starts import check_normal, check_uniform
 
 
 @pytest.mark.parametrize("train_features", [True, False])
@@ -28,6 +31,23 @@ def test_everything_matches_the_dense_reference(modalities: tuple[str, ...], tra
     terms = model.loss(batch)
     ranking, regulariser = dense.bpr(users, items, batch), 0.3 * dense.norms(users, items, batch)
     dense.check_terms(model, terms, {"ranking": ranking, "regulariser": regulariser})
+
+
+def test_projections_start_as_one_matrix_over_the_concatenated_features() -> None:
+    """The widths differ (5, 8 and 6 columns), one deviation holds for all: that of a matrix of 8 + 19."""
+    torch.manual_seed(0)
+    weights = []
+    for _ in range(40):
+        model = VBPR(data_with_audio(), VBPROptions(embedding_dim=8))
+        weights.append([model.projections[m].weight.detach() for m in ("audio", "image", "text")])
+    for drawn in zip(*weights, strict=True):
+        check_normal(torch.stack(drawn), (2 / (8 + 5 + 8 + 6)) ** 0.5)
+
+
+def test_id_tables_start_uniform_each_over_its_own_width() -> None:
+    torch.manual_seed(0)
+    model = VBPR(replace(data_with_audio(), num_users=2000), VBPROptions(embedding_dim=8))
+    check_uniform(model.user_embedding.detach(), (6 / (2000 + 16)) ** 0.5)
 
 
 def test_the_content_projections_are_what_fuses() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bench.config.registry import load_class
 from bench.machine.seeding import derive
 from datasets.interactions import InteractionData
-from datasets.requests import DeletionRequest, Regime
+from datasets.requests import DeletionRequest
 from datasets.sampling import TripleSampler
 from models.base import Recommender
 from tests.tiny import NUM_ITEMS, tiny_data
@@ -28,7 +28,7 @@ from unlearning.base import (
     Workshop,
 )
 
-REGIMES: tuple[Regime, ...] = ("user", "item", "interaction")
+REGIMES: tuple[str, ...] = ("user", "item", "interaction")
 BATCH_SIZE = 64
 LEARNING_RATE = 0.01
 
@@ -55,7 +55,7 @@ class Tape(Recorder):
         self.count += count
 
 
-def request(regime: Regime, data: InteractionData) -> DeletionRequest:
+def request(regime: str, data: InteractionData) -> DeletionRequest:
     """Four users, two items, or every ninth training pair."""
     empty = torch.empty(0, dtype=torch.long)
     users = torch.arange(4) if regime == "user" else empty
@@ -84,7 +84,7 @@ class TinyWorkshop(Workshop):
         return Trained(model, train_seconds=2.0, examples=epochs * data.train.shape[1])
 
 
-def problem(regime: Regime = "user", seed: int = 0, backbone: str = "lightgcn") -> Problem:
+def problem(regime: str = "user", seed: int = 0, backbone: str = "lightgcn") -> Problem:
     """A task on the tiny data; ``gold`` is not trained but marked. ``backbone`` is the workshop's."""
     data = tiny_data()
     asked = request(regime, data)

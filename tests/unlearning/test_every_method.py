@@ -14,7 +14,6 @@ from torch import Tensor
 from bench.config.registry import load_class, registry
 from bench.config.source import options_of
 from datasets.errors import InputError
-from datasets.requests import Regime
 from datasets.sampling import Batch
 from models.base import LossTerms, Recommender
 from tests.unlearning.cells import REGIMES, Tape, private_copy, problem, ready, same, trained, weights
@@ -47,7 +46,7 @@ def accepted(method: str, model: Recommender) -> UnlearningMethod:
 @pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("method", METHODS)
-def test_runs_and_leaves_the_problem_untouched(method: str, backbone: str, regime: Regime) -> None:
+def test_runs_and_leaves_the_problem_untouched(method: str, backbone: str, regime: str) -> None:
     if (method, type(trained(backbone)).__name__) in REFUSED:
         pytest.skip("refused before training, which test_refuses checks")
     task = problem(regime, backbone=backbone)

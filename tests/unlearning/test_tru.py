@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from datasets.errors import InputError
-from datasets.requests import Regime
 from models.base import Recommender
 from tests.unlearning.cells import (
     FORMS,
@@ -227,7 +226,7 @@ def test_curves_of_an_epoch() -> None:
 
 @pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("form", FORMS)
-def test_forgets(regime: Regime, form: str) -> None:
+def test_forgets(regime: str, form: str) -> None:
     task = problem(regime)
     result, _, _ = run("tru", "mgcn", task, **FORMS[form])
     unlinked, _, _ = run("graph_only", "mgcn", problem(regime))

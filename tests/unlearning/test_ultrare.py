@@ -10,7 +10,7 @@ import torch
 
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
-from datasets.requests import DeletionRequest, Regime
+from datasets.requests import DeletionRequest
 from datasets.sampling import Batch
 from models.base import Recommender
 from tests.unlearning.cells import (
@@ -50,7 +50,7 @@ class Watched(TinyWorkshop):
 
 
 def task_of(
-    regime: Regime = "user", backbone: str = "lightgcn", forget: DeletionRequest | None = None
+    regime: str = "user", backbone: str = "lightgcn", forget: DeletionRequest | None = None
 ) -> tuple[Problem, Watched]:
     task, workshop = problem(regime, backbone=backbone), Watched(backbone)
     if forget is not None:
@@ -89,7 +89,7 @@ def one_pair(task: Problem) -> DeletionRequest:
 @pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("backbone", ["lightgcn", "mgcn", "mig_gt"])
 def test_every_shard_equals_a_retraining_from_scratch_bit_for_bit(
-    regime: Regime, backbone: str, partition: str
+    regime: str, backbone: str, partition: str
 ) -> None:
     task, _ = task_of(regime, backbone)
     result, prepared, _ = unlearn(task, backbone, partition=partition)
@@ -121,7 +121,7 @@ def test_only_the_touched_shard_is_retrained_and_the_others_stay_bit_identical()
 
 @pytest.mark.parametrize("partition", ["user", "interaction"])
 @pytest.mark.parametrize("regime", REGIMES)
-def test_no_forgotten_pair_reaches_a_shard_of_the_result(regime: Regime, partition: str) -> None:
+def test_no_forgotten_pair_reaches_a_shard_of_the_result(regime: str, partition: str) -> None:
     task, workshop = task_of(regime)
     result, prepared, _ = unlearn(task, partition=partition)
     forgotten = task.request.forget[0] * task.full.num_items + task.request.forget[1]

@@ -49,8 +49,10 @@ from bench.measure.evaluate import HEADLINE_K, evaluating, ranked_lists
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from datasets.pairs import PairIndex
-from datasets.request_options import Regime, RequestOptions
-from datasets.requests import DeletionRequest, draw
+from datasets.regimes.interaction import InteractionRegime
+from datasets.regimes.user import UserRegime
+from datasets.request_options import RequestOptions
+from datasets.requests import DeletionRequest
 from models.base import Recommender
 
 Floats = NDArray[np.float64]
@@ -152,10 +154,10 @@ class MembershipShadow(Audit):
     def _shadow_requests(self) -> tuple[DeletionRequest, DeletionRequest]:
         """What the shadow data lacks, and as much that stays in it."""
         context = self.context
-        regime: Regime = "user" if context.request.regime == "user" else "interaction"
-        seed = derive(context.seed, "shadow data")
-        both = draw(RequestOptions(name=regime, ratio=2 * SHADOW_SHARE, seed=seed), context.retain)
-        ids = both.users if regime == "user" else torch.arange(both.forget.shape[1])
+        of_users = len(context.request.users) > 0
+        seed, kind = derive(context.seed, "shadow data"), UserRegime if of_users else InteractionRegime
+        both = kind(RequestOptions(name="user", ratio=2 * SHADOW_SHARE, seed=seed)).draw(context.retain)
+        ids = both.users if of_users else torch.arange(both.forget.shape[1])
         shuffled = ids[torch.randperm(len(ids), generator=torch.Generator().manual_seed(seed)).to(ids.device)]
         first, second = (half.sort().values for half in shuffled.tensor_split(2))
         return _part(both, first), _part(both, second)

@@ -8,14 +8,14 @@ from functools import cache
 from bench.audits.base import AuditContext
 from bench.cell.workshop import fresh_model
 from bench.config.schema import Choice
+from bench.plan.request import draw
 from bench.record.progress import progress
 from bench.train.loop import train
 from bench.train.options import TrainConfig
 from datasets.interactions import InteractionData, RawDataset, to_torch
 from datasets.poison import inject
 from datasets.poison_options import Poison, PoisonOptions
-from datasets.request_options import Regime, RequestOptions
-from datasets.requests import draw
+from datasets.request_options import RequestOptions
 from datasets.synthetic import Synthetic, SyntheticOptions
 from models.base import Recommender
 from models.lightgcn import LightGCNOptions
@@ -37,7 +37,7 @@ class PlantedCell:
 
 
 @cache
-def planted_cell(regime: Regime, poison: Poison) -> PlantedCell:
+def planted_cell(regime: str, poison: Poison) -> PlantedCell:
     """A cell with all its models, trained once per test process."""
     full = planted_data(poison)
     ratio = None if regime == "poison" else 0.2

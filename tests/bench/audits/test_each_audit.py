@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
@@ -19,19 +19,19 @@ from bench.audits.memory.relearn import Relearn
 from bench.audits.statistics import attack_figures, mean_with_interval, share_with_interval
 from bench.cell.workshop import fresh_model
 from bench.config.compose import expand
-from bench.config.registry import load_class
+from bench.config.registry import load_class, registry
 from bench.config.schema import Choice
 from bench.config.source import options_of
 from bench.measure.evaluate import evaluating
+from bench.plan.request import draw
 from bench.train.options import TrainConfig
 from datasets.errors import InputError
-from datasets.request_options import Regime, RequestOptions
-from datasets.requests import draw
+from datasets.request_options import RequestOptions
 from tests.bench.audits.planted import planted_cell, planted_data
 from tests.bench.audits.test_membership_score import Scores
 from tests.tiny import NUM_ITEMS, tiny_data
 
-REGIMES = [regime for regime in get_args(Regime) if regime not in ("poison", "none")]
+REGIMES = [name for name in sorted(registry("regime")) if name not in ("poison", "none")]
 
 
 def tiny_context(regime: str = "user", **changes: Any) -> AuditContext:
@@ -148,7 +148,7 @@ def test_growth_of_the_onion_is_over_the_original_on_those_who_stay() -> None:
 
 
 @pytest.mark.parametrize("regime", REGIMES)
-def test_shadow_parts_are_disjoint_equal_and_of_the_retain_set(regime: Regime) -> None:
+def test_shadow_parts_are_disjoint_equal_and_of_the_retain_set(regime: str) -> None:
     data = planted_data("none")
     request = draw(RequestOptions(name=regime, ratio=0.2), data)
     audit = MembershipShadow(AuditContext(data, request.apply(data), request, 0, 10**7, TrainConfig()))

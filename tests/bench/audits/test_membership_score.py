@@ -10,11 +10,12 @@ import torch
 from bench.audits.base import AuditContext, run_audits
 from bench.audits.membership.score import MembershipScore
 from bench.config.compose import expand
+from bench.plan.request import draw
 from bench.train.options import TrainConfig
 from datasets.errors import InputError
 from datasets.interactions import InteractionData, to_torch
 from datasets.request_options import RequestOptions
-from datasets.requests import DeletionRequest, draw
+from datasets.requests import DeletionRequest
 from datasets.synthetic import Synthetic, SyntheticOptions
 
 

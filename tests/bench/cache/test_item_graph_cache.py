@@ -16,10 +16,10 @@ from bench.cache.item_graphs import ItemGraphCache, neighbours_of
 from bench.config.registry import load_class
 from bench.config.schema import Choice
 from bench.config.source import options_of
+from bench.plan.request import draw
 from datasets.interactions import InteractionData
 from datasets.item_graphs import item_graph, knn_graph
 from datasets.request_options import RequestOptions
-from datasets.requests import draw
 from models import BACKBONES
 from models.base import Recommender
 from tests.tiny import NUM_ITEMS, tiny_data

@@ -1,30 +1,9 @@
-"""How much a deletion request asks for, from counts alone. Light on purpose: no torch."""
+"""How many of those that occur in training a drawn request takes."""
 
 from __future__ import annotations
 
 from datasets.errors import InputError
-from datasets.request_files import check_ids, read_request_file
 from datasets.request_options import RequestOptions
-from datasets.validation import DataSummary
-
-
-def check_size(options: RequestOptions, summary: DataSummary) -> int:
-    """How many users, items or pairs the request names.
-
-    Raises:
-        InputError: if it asks for nothing, for more than there is, or for everything; for a request
-            file if it is malformed or an id is out of range.
-    """
-    if options.file is not None:
-        rows = read_request_file(options.file, options.name)
-        check_ids(rows, options, summary.num_users, summary.num_items)
-        return len(rows)
-    eligible = {
-        "user": summary.num_users - summary.users_without_train,
-        "item": summary.num_items - summary.items_without_train,
-        "interaction": summary.train,
-    }
-    return number(options, eligible[options.name])
 
 
 def number(options: RequestOptions, eligible: int) -> int:

@@ -1,0 +1,215 @@
+"""``python -m tests.programs.mutants``: break each guarantee on purpose and print which tests notice.
+
+Every mutant replaces one passage of the source in a copy of the checkout and runs its guards, which are part
+of ``make test``. A mutant that no guard kills ends the program with exit code 1. ``--only NAME`` runs one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.house import ROOT
+
+LEAKAGE = "tests/leakage/test_pipeline.py"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One broken guarantee: ``old`` becomes ``new`` in ``file``; ``guards`` must notice."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    guards: tuple[str, ...] = (LEAKAGE,)
+
+
+MUTANTS = (
+    Mutant(
+        "gold is trained on the full data",
+        "bench/cell/setting.py",
+        'self.graphs.attach(read if role == "original" else request.apply(read))',
+        "self.graphs.attach(read)",
+    ),
+    Mutant(
+        "the method is not bound to the retain set",
+        "bench/cell/unlearn.py",
+        'if options.graph_at_unlearning != "full":',
+        "if False:",
+    ),
+    Mutant(
+        "the evaluated model is not bound to the graph it names",
+        "bench/cell/unlearn.py",
+        "if options.graph_at_evaluation != options.graph_at_unlearning:",
+        "if True:\n                bound_to['retain'] = problem.full\n            if True:",
+    ),
+    Mutant(
+        "evaluation masks by the full training pairs",
+        "bench/measure/yardstick.py",
+        '"retain": self._index(retain.train)}',
+        '"retain": self._index(full.train)}',
+    ),
+    Mutant(
+        "forgotten pairs stay in the retain sampler",
+        "unlearning/base.py",
+        "return TripleSampler(self.retain.train, self.retain.train,",
+        "return TripleSampler(self.full.train, self.full.train,",
+    ),
+    Mutant(
+        "training selects its epoch on test pairs",
+        "bench/train/loop.py",
+        "ValidationProbe(data.train, data.valid,",
+        "ValidationProbe(data.train, data.test,",
+    ),
+    Mutant(
+        "a method is lent the test pairs",
+        "bench/cell/unlearn.py",
+        "lent = setting.without_test()",
+        "lent = setting",
+    ),
+    Mutant(
+        "the request is drawn from the training seed",
+        "bench/cell/setting.py",
+        "return read, draw(self._config.regime, read)",
+        "return read, draw(dataclasses.replace(self._config.regime, seed=self._config.seed + 7), read)",
+    ),
+    Mutant(
+        "the speed-up has its clocks swapped",
+        "bench/cell/pipeline.py",
+        "costs[SPEEDUP] = gold.seconds / online",
+        "costs[SPEEDUP] = online / gold.seconds",
+    ),
+    Mutant(
+        "withdrawn items keep their content",
+        "datasets/requests.py",
+        "features={m: x.index_fill(0, items, 0.0) for m, x in data.features.items()},",
+        "features=dict(data.features),",
+        (LEAKAGE, "tests/leakage/test_methods_and_backbones.py"),
+    ),
+    Mutant(
+        "tuned options are ignored",
+        "bench/config/compose.py",
+        "cells = [cell + added for cell, added in zip(cells, tuned, strict=True)]",
+        "cells = [cell + added[:0] for cell, added in zip(cells, tuned, strict=True)]",
+        ("tests/bench/tune/test_tune.py",),
+    ),
+    Mutant(
+        "gold's key forgets the request",
+        "bench/plan/keys.py",
+        'gold = digest("model", {"data": data, "request": request, **backbone})',
+        'gold = digest("model", {"data": data, "role": "gold", **backbone})',
+        ("tests/bench/plan/test_keys.py",),
+    ),
+    Mutant(
+        "a cell's key forgets the code of its method",
+        "bench/plan/keys.py",
+        '"code": code_digest("method", config.method.name),\n            "evaluate"',
+        '"evaluate"',
+        ("tests/bench/plan/test_keys.py",),
+    ),
+    Mutant(
+        "per-user arrays are those of another split",
+        "bench/measure/yardstick.py",
+        'arrays[f"{split}/users"] = splits[split].users.cpu()',
+        'arrays[f"{split}/users"] = splits["valid"].users.cpu()',
+    ),
+    Mutant(
+        "audits are fed the original as the unlearned model",
+        "bench/cell/pipeline.py",
+        'return run_audits(kinds, {"": model, **references}, context)',
+        'return run_audits(kinds, {"": setting.original.model, **references}, context)',
+    ),
+    Mutant(
+        "every method can reach gold",
+        "bench/cell/unlearn.py",
+        "return copied if method in REFERENCE_METHODS else refused",
+        "return copied",
+    ),
+    Mutant(
+        "reference systems get gold itself and no copy",
+        "bench/cell/unlearn.py",
+        "return Trained(copy.deepcopy(gold.model), gold.record",
+        "return Trained(gold.model, gold.record",
+    ),
+    Mutant(
+        "what a method changes in place goes unnoticed",
+        "bench/cell/unlearn.py",
+        "if digest_of(problem) != before:",
+        "if False:",
+    ),
+    Mutant(
+        "validation pairs of forgotten users stay",
+        "datasets/requests.py",
+        "valid=data.valid[:, ~self.owns(data.valid)],",
+        "valid=data.valid,",
+    ),
+)
+
+
+def broken_copy(mutant: Mutant, folder: Path) -> Path:
+    """A copy of the checkout with the mutant in it. Raises ``ValueError`` where its passage is not unique."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    target = folder / mutant.file
+    target.write_text(mutated(mutant, target.read_text(encoding="utf-8")), encoding="utf-8")
+    return folder
+
+
+def mutated(mutant: Mutant, text: str) -> str:
+    """The source with the mutant in it. Raises ``ValueError`` where its passage is not there exactly once."""
+    if text.count(mutant.old) != 1:
+        raise ValueError(
+            f"mutant {mutant.name!r}: its passage stands {text.count(mutant.old)} times in {mutant.file}"
+        )
+    return text.replace(mutant.old, mutant.new)
+
+
+def killers(mutant: Mutant, first: bool) -> list[str]:
+    """The guards that fail on the mutant; only the first one where that is enough."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = broken_copy(mutant, Path(place))
+        command = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", "--tb=no", "-rfE"]
+        done = subprocess.run(
+            [*command, *(["-x"] if first else []), *mutant.guards],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(folder)},
+            capture_output=True,
+            text=True,
+        )
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+    return [line.split(" - ")[0].partition(" ")[2] for line in lines]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the mutants; 1 if one survives."""
+    parser = argparse.ArgumentParser("python -m tests.programs.mutants", description=__doc__)
+    parser.add_argument("--only", help="the mutant whose name contains this")
+    parser.add_argument("--first", action="store_true", help="stop at the first test that kills")
+    options = parser.parse_args(arguments)
+    survivors = 0
+    print("| mutant | killed by |\n|---|---|", flush=True)
+    for mutant in MUTANTS:
+        if options.only is None or options.only in mutant.name:
+            found = killers(mutant, options.first)
+            survivors += not found
+            named = ", ".join(f"`{name.rpartition('::')[2]}`" for name in found[:3]) or "**nothing**"
+            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+            print(f"| {mutant.name} | {named}{more} |", flush=True)
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
