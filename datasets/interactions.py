@@ -6,7 +6,6 @@ checks are cheap); ``InteractionData`` is the same on a device, ready for models
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -88,16 +87,16 @@ def to_torch(raw: RawDataset, fingerprint: str) -> InteractionData:
     """Copy a checked ``RawDataset`` into torch tensors on the CPU; features become float32."""
     import torch
 
+    from datasets.sparse import csr_tensor
+
     def csr(graph: sp.csr_array) -> Tensor:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-            return torch.sparse_csr_tensor(
-                torch.from_numpy(np.asarray(graph.indptr, dtype=np.int64)),
-                torch.from_numpy(np.asarray(graph.indices, dtype=np.int64)),
-                torch.from_numpy(np.asarray(graph.data, dtype=np.float32)),
-                size=graph.shape,
-                check_invariants=True,
-            )
+        return csr_tensor(
+            torch.from_numpy(np.asarray(graph.indptr, dtype=np.int64)),
+            torch.from_numpy(np.asarray(graph.indices, dtype=np.int64)),
+            torch.from_numpy(np.asarray(graph.data, dtype=np.float32)),
+            size=graph.shape,
+            check=True,
+        )
 
     def floats(array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))

@@ -16,6 +16,7 @@ from torch import Tensor
 from datasets.interactions import InteractionData
 from datasets.item_graphs import drop_items
 from datasets.item_text import NOTHING
+from datasets.pairs import PairSet
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class DeletionRequest:
             return data
         retained = replace(
             data,
-            train=data.train[:, ~contains(self.forget, data.train, data.num_items)],
+            train=data.train[:, ~PairSet(self.forget, data.num_items).contains(*data.train)],
             valid=data.valid[:, ~self.owns(data.valid)],
             fingerprint=f"{data.fingerprint}-{self._digest()}",
         )
@@ -60,11 +61,6 @@ class DeletionRequest:
             content.update(f"|{tuple(ids.shape)}|".encode())
             content.update(ids.cpu().numpy().tobytes())
         return content.hexdigest()[:16]
-
-
-def contains(pairs: Tensor, queries: Tensor, num_items: int) -> Tensor:
-    """Which columns of ``queries`` [2, Q] are among the columns of ``pairs`` [2, P]: bool [Q]."""
-    return torch.isin(queries[0] * num_items + queries[1], pairs[0] * num_items + pairs[1])
 
 
 def _withdraw(data: InteractionData, items: Tensor) -> InteractionData:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from datasets.errors import InputError
 from datasets.sampling import Batch
 from models.base import Recommender
+from models.descent import descend
 from models.losses import bpr_per_pair, pair_scores, triple_rows
 from models.optimiser import adam
 from unlearning.base import Problem, Recorder, trainable
@@ -187,17 +188,11 @@ class Repair:
 
     def epoch(self, recorder: Recorder, objective: Objective | None = None) -> float:
         """One pass on ``objective`` (by default the training loss); its mean over the batches."""
-        self._model.train()
-        self._model.start_epoch()
-        losses = []
-        for batch in self.sampler.epoch(self._batch_size, self._batches):
-            loss = self._model.loss(batch).total if objective is None else objective(batch)
-            loss.backward()
-            self._optimiser.step()
-            self._optimiser.zero_grad(set_to_none=True)
-            losses.append(loss.detach())
-            recorder.examples(batch.users.numel())
-        return float(torch.stack(losses).mean())
+        batches = self.sampler.epoch(self._batch_size, self._batches)
+        return descend(self._model, batches, objective or self._training_loss, self._optimiser, recorder)
+
+    def _training_loss(self, batch: Batch) -> Tensor:
+        return self._model.loss(batch).total
 
 
 def make_repair(model: Recommender, problem: Problem, options: ReverseRepairOptions) -> Repair:

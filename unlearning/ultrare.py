@@ -19,12 +19,12 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from datasets.sampling import TripleSampler
 from models.base import Recommender
+from models.descent import descend
 from models.optimiser import adam
 from unlearning.base import Problem, Recorder, Setting, UnlearningMethod, UnlearnResult
 from unlearning.combiner import Attention, Weights
@@ -196,12 +196,7 @@ def fit(
     sampler = TripleSampler(pairs, known, data.num_items, generator)
     optimiser = adam(ensemble.combiner.parameters(), options.combiner_lr)
     for _ in range(options.combiner_epochs):
-        ensemble.train()
-        total: Tensor = torch.zeros((), device=pairs.device)
-        for batch in sampler.epoch(batch_size):
-            loss = ensemble.loss(batch).total
-            loss.backward()
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-            total += loss.detach()
-        report(ensemble, float(total) / sampler.num_batches(batch_size), len(sampler))
+        loss = descend(
+            ensemble, sampler.epoch(batch_size), lambda batch: ensemble.loss(batch).total, optimiser
+        )
+        report(ensemble, loss, len(sampler))

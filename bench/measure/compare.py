@@ -10,7 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bench.measure.evaluate import HEADLINE_K, PairIndex, ranked_lists, user_chunks
+from bench.measure.evaluate import HEADLINE_K, ranked_lists, user_chunks
+from datasets.pairs import PairIndex
 from models.base import Scorer
 
 RBO_PERSISTENCE = 0.9

@@ -13,41 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from datasets.pairs import PairIndex
 from models.base import Recommender, Scorer
 
 KS = (10, 20, 50)
 HEADLINE_K = 20
-
-
-class PairIndex:
-    """A set of (user, item) pairs with constant-time row access and vectorised membership.
-
-    Args:
-        pairs: LongTensor [2, E]; duplicates collapse.
-    """
-
-    def __init__(self, pairs: Tensor, num_users: int, num_items: int) -> None:
-        self.num_items = num_items
-        self.keys = torch.unique(pairs[0] * num_items + pairs[1])
-        self.items = self.keys % num_items
-        self.counts = torch.bincount(self.keys // num_items, minlength=num_users)
-        self._starts = self.counts.cumsum(0) - self.counts
-
-    def rows(self, users: Tensor) -> tuple[Tensor, Tensor]:
-        """All pairs of ``users`` [B] as (position in ``users``, item), both [P]."""
-        counts = self.counts[users]
-        position = torch.repeat_interleave(torch.arange(len(users), device=users.device), counts)
-        first = self._starts[users] - (counts.cumsum(0) - counts)
-        return position, self.items[first[position] + torch.arange(len(position), device=users.device)]
-
-    def contains(self, users: Tensor, items: Tensor) -> Tensor:
-        """Whether each (user, item) is in the set: users [B, 1], items [B, K] -> bool [B, K]."""
-        if not self.keys.numel():
-            return torch.zeros_like(items, dtype=torch.bool)
-        keys = users * self.num_items + items
-        slots = torch.searchsorted(self.keys, keys).clamp_(max=self.keys.numel() - 1)
-        found: Tensor = self.keys[slots] == keys
-        return found
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from bench.measure.compare import distance_to_gold
-from bench.measure.evaluate import HEADLINE_K, PairIndex, SplitResult, evaluate_split, evaluating, exposure
+from bench.measure.evaluate import HEADLINE_K, SplitResult, evaluate_split, evaluating, exposure
 from datasets.interactions import InteractionData
+from datasets.pairs import PairIndex
 from datasets.requests import DeletionRequest
 from models.base import Recommender, Scorer
 

@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bench.measure.marks import Goal, Mark, losses, marks
 from bench.record.names import (
     FORGET_RECALL,
     MIA_BALANCED_ACCURACY,
@@ -19,6 +20,7 @@ from bench.record.names import (
 )
 from unlearning import REFERENCE_METHODS
 
+SIGNS: dict[Mark, str] = {"best": "**", "second": "*"}
 GROUP = ("dataset", "backbone", "regime", "seed")
 
 
@@ -28,7 +30,7 @@ class Column:
 
     metric: str
     title: str
-    goal: str
+    goal: Goal
     pattern: str
 
 
@@ -71,9 +73,9 @@ def print_rows(rows: Sequence[Row], console: Console | None = None) -> None:
         for column in columns:
             table.add_column(column.title, justify="right", no_wrap=True)
         table.add_column("\nstate", no_wrap=True)
-        marks = {column.metric: _marks(column, members) for column in columns}
+        signs = {column.metric: _marks(column, members) for column in columns}
         for index, row in enumerate(members):
-            cells = [_cell(column, row, marks[column.metric].get(index, "")) for column in columns]
+            cells = [_cell(column, row, signs[column.metric].get(index, "")) for column in columns]
             table.add_row(row.labels["method"], *cells, row.state)
         console.print(table)
     console.print(
@@ -93,17 +95,13 @@ def _groups(rows: Iterable[Row]) -> dict[tuple[str, ...], list[Row]]:
 def _marks(column: Column, rows: Sequence[Row]) -> dict[int, str]:
     """Marks by row index: ``**`` best, ``*`` second; none where gold is needed and missing."""
     gold = next((row.metrics.get(column.metric) for row in rows if row.labels["method"] == "retrain"), None)
-    if column.goal == "gold" and gold is None:
-        return {}
-    losses = {
-        index: -row.metrics[column.metric]
-        if column.goal == "high"
-        else abs(row.metrics[column.metric] - (gold or 0.0))
+    values = {
+        index: row.metrics[column.metric]
         for index, row in enumerate(rows)
         if column.metric in row.metrics and not row.is_reference
     }
-    ranked = sorted(set(losses.values()))
-    return {index: ("**", "*")[ranked.index(loss)] for index, loss in losses.items() if loss in ranked[:2]}
+    # A method that is alone is marked as well.
+    return {index: SIGNS[mark] for index, mark in marks(losses(values, column.goal, gold), fewest=1).items()}
 
 
 def _cell(column: Column, row: Row, mark: str) -> str:

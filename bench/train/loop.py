@@ -19,6 +19,7 @@ from bench.train.options import TrainConfig
 from datasets.interactions import InteractionData
 from datasets.sampling import Batch, TripleSampler
 from models.base import Recommender
+from models.descent import descend
 from models.optimiser import adam
 
 
@@ -147,21 +148,7 @@ def train_epoch(
     ``objective`` is that of ``model``, where it is a compiled one.
     """
     objective = objective or objective_of(model, sampler.pairs.device)
-    model.train()
-    model.start_epoch()
-    total = torch.zeros((), device=sampler.pairs.device)
-    for batch in sampler.epoch(batch_size):
-        total += train_step(objective, optimiser, batch)
-    return float(total) / sampler.num_batches(batch_size)
-
-
-def train_step(objective: Objective, optimiser: torch.optim.Optimizer, batch: Batch) -> Tensor:
-    """One gradient step on a batch: its loss, a scalar that stays on the device."""
-    optimiser.zero_grad(set_to_none=True)
-    loss = objective(batch)
-    loss.backward()
-    optimiser.step()
-    return loss.detach()
+    return descend(model, sampler.epoch(batch_size), objective, optimiser)
 
 
 def warm_up(

@@ -7,9 +7,10 @@ from torch import Tensor
 
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
+from datasets.pairs import PairSet
 from datasets.regimes.size import number
 from datasets.request_options import RequestOptions
-from datasets.requests import DeletionRequest, contains
+from datasets.requests import DeletionRequest
 
 
 def drawn_ids(options: RequestOptions, occurrences: Tensor) -> Tensor:
@@ -41,13 +42,13 @@ def listed_ids(options: RequestOptions, ids: Tensor, occurrences: Tensor) -> Ten
 def listed_pairs(options: RequestOptions, pairs: Tensor, data: InteractionData) -> Tensor:
     """Which training pairs are among the listed ``pairs`` [2, N]: bool [E]. Raises ``InputError``."""
     train = data.train.cpu()
-    absent = pairs[:, ~contains(train, pairs, data.num_items)]
+    absent = pairs[:, ~PairSet(train, data.num_items).contains(*pairs)]
     if absent.numel():
         raise InputError(
             f"regime.file={options.file} names the pair {tuple(absent[:, 0].tolist())}, which is not in the "
             "training split: remove it from the file."
         )
-    return contains(pairs, train, data.num_items)
+    return PairSet(pairs, data.num_items).contains(*train)
 
 
 def request_for(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.measure.marks import Goal, Mark, losses, marks
 from bench.record.names import (
     FORGET_RECALL,
     MIA_BALANCED_ACCURACY,
@@ -17,7 +18,7 @@ from bench.record.names import (
     SPEEDUP,
     TEST_RECALL,
 )
-from results.names.headlines import GOLD, Goal
+from results.names.headlines import GOLD
 from results.runs.frame import CellRun, latest
 from results.runs.statistics import Summary, summary
 from results.tables.grid import NOTHING, Grid, Text
@@ -69,13 +70,13 @@ def leaderboard(found: Sequence[Standing]) -> Grid:
     """The standings as a table."""
     columns = [c for c in COLUMNS if any(c[0] in standing.summaries for standing in found)]
     with_options = any(standing.options for standing in found)
-    marks = [_marks(found, metric, goal) for metric, _, goal in columns]
+    given = [_marks(found, metric, goal) for metric, _, goal in columns]
     rows = []
     for index, one in enumerate(found):
         names = (*one.setting, one.method, *([one.options or "default"] if with_options else []))
         texts = [Text(str(one.seeds))]
         texts += [
-            _text(one.summaries.get(metric), marks[number].get(index, ""))
+            _text(one.summaries.get(metric), given[number].get(index, ""))
             for number, (metric, _, _) in enumerate(columns)
         ]
         rows.append((names, tuple(texts)))
@@ -98,25 +99,17 @@ def _summaries(seeds: Sequence[Mapping[str, float]]) -> dict[str, Summary]:
     return {m: summary([seed[m] for seed in seeds if m in seed]) for m in metrics}
 
 
-def _marks(found: Sequence[Standing], metric: str, goal: Goal) -> dict[int, str]:
+def _marks(found: Sequence[Standing], metric: str, goal: Goal) -> dict[int, Mark]:
     """Mark by position, setting by setting."""
-    marks: dict[int, str] = {}
+    given: dict[int, Mark] = {}
     for setting in dict.fromkeys(one.setting for one in found):
-        gold = next(
-            (one.summaries.get(metric) for one in found if (one.setting, one.method) == (setting, GOLD)), None
-        )
-        if goal == "gold" and gold is None:
-            continue
-        losses = {
-            index: abs(one.summaries[metric].mean - gold.mean)
-            if goal == "gold" and gold
-            else -one.summaries[metric].mean
-            for index, one in enumerate(found)
-            if one.setting == setting and one.method not in REFERENCE_METHODS and metric in one.summaries
+        own = {i: one for i, one in enumerate(found) if one.setting == setting and metric in one.summaries}
+        gold = next((one.summaries[metric].mean for one in own.values() if one.method == GOLD), None)
+        methods = {
+            i: one.summaries[metric].mean for i, one in own.items() if one.method not in REFERENCE_METHODS
         }
-        names = dict(zip(sorted(set(losses.values()))[:2], ("best", "second"), strict=False))
-        marks |= {index: names[own] for index, own in losses.items() if own in names and len(losses) > 1}
-    return marks
+        given |= marks(losses(methods, goal, gold))
+    return given
 
 
 def _text(found: Summary | None, mark: str) -> Text:

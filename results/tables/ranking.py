@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.measure.marks import Mark, losses, marks
 from results.names.headlines import GOLD
 from results.runs.statistics import Paired, closer, holm, paired
 from results.tables.measured import MeasuredTable, Place
@@ -40,25 +41,16 @@ def rank(table: MeasuredTable, arrays: Arrays) -> tuple[MeasuredTable, list[Comp
     """The table with its marks, and the comparisons behind the marks of significance."""
     if not table.layout.ranked:
         return table, []
-    marks: dict[tuple[str, ...], str] = {}
+    given: dict[tuple[str, ...], Mark] = {}
     compared: list[Comparison] = []
     for index in range(len(table.layout.quantities)):
         for block in dict.fromkeys(row[index].entry.block for row in table.rows):
             places = [row[index] for row in table.rows if row[index].entry.block == block]
-            compared += _mark(places, table.layout.references, marks, arrays)
+            compared += _mark(places, table.layout.references, given, arrays)
     compared = _corrected(compared)
     best = {comparison.best.key: comparison for comparison in compared}
-    rows = tuple(tuple(_marked(place, marks, best) for place in row) for row in table.rows)
+    rows = tuple(tuple(_marked(place, given, best) for place in row) for row in table.rows)
     return MeasuredTable(table.layout, rows), compared
-
-
-def loss(place: Place, gold: Place | None) -> float | None:
-    """What ranks a place, the smaller the better; None where it cannot be ranked."""
-    if place.summary is None:
-        return None
-    if place.quantity.goal == "gold":
-        return None if gold is None or gold.summary is None else abs(place.summary.mean - gold.summary.mean)
-    return -place.summary.mean if place.quantity.goal == "high" else place.summary.mean
 
 
 def compare(best: Place, second: Place, gold: Place | None, arrays: Arrays) -> Comparison:
@@ -88,18 +80,20 @@ def _favoured(goal: str, values: Sequence[Floats]) -> Floats:
 
 
 def _mark(
-    places: Sequence[Place], references: Sequence[str], marks: dict[tuple[str, ...], str], arrays: Arrays
+    places: Sequence[Place], references: Sequence[str], given: dict[tuple[str, ...], Mark], arrays: Arrays
 ) -> list[Comparison]:
     gold = next((place for place in places if place.entry.method == GOLD), None)
-    losses = {
-        p.key: own for p in places if p.entry.method not in references and (own := loss(p, gold)) is not None
+    measured = {
+        place.key: place.summary.mean
+        for place in places
+        if place.summary is not None and place.entry.method not in references
     }
-    values = sorted(set(losses.values()))[:2]
-    names = dict(zip(values, ("best", "second"), strict=False))
-    if len(losses) < 2:  # nothing to be better than
+    target = None if gold is None or gold.summary is None else gold.summary.mean
+    ranking = losses(measured, places[0].quantity.goal, target)
+    if len(ranking) < 2:  # nothing to be better than
         return []
-    marks |= {key: names[value] for key, value in losses.items() if value in names}
-    ranked = sorted((p for p in places if p.key in losses), key=lambda p: losses[p.key])
+    given |= marks(ranking)
+    ranked = sorted((place for place in places if place.key in ranking), key=lambda p: ranking[p.key])
     return [compare(ranked[0], ranked[1], gold, arrays)]
 
 
@@ -117,12 +111,12 @@ def _corrected(compared: list[Comparison]) -> list[Comparison]:
 
 
 def _marked(
-    place: Place, marks: Mapping[tuple[str, ...], str], best: Mapping[tuple[str, ...], Comparison]
+    place: Place, given: Mapping[tuple[str, ...], Mark], best: Mapping[tuple[str, ...], Comparison]
 ) -> Place:
     comparison = best.get(place.key)
     return replace(
         place,
-        mark=marks.get(place.key, ""),
+        mark=given.get(place.key, ""),
         better_users=_better(comparison.users, comparison.p_users) if comparison else None,
         better_seeds=_better(comparison.seeds, comparison.p_seeds) if comparison else None,
     )

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from bench.audits.base import Audit, AuditContext, Figures
-from bench.measure.evaluate import HEADLINE_K, PairIndex, evaluate_split
+from bench.measure.evaluate import HEADLINE_K, evaluate_split
 from datasets.errors import InputError
+from datasets.pairs import PairIndex
 from models.base import Recommender
 
 ACTIVE_SHARE = 0.05

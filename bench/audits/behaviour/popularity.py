@@ -16,7 +16,8 @@ from torch import Tensor
 from bench.audits.base import Audit, AuditContext, Figures, MemoryClaim
 from bench.audits.statistics import mean_with_interval
 from bench.machine.seeding import derive
-from bench.measure.evaluate import HEADLINE_K, PairIndex, evaluating, ranked_lists
+from bench.measure.evaluate import HEADLINE_K, evaluating, ranked_lists
+from datasets.pairs import PairIndex
 from models.base import Recommender
 
 EXPOSURE = f"exposure_at_{HEADLINE_K}"

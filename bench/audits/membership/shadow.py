@@ -45,9 +45,10 @@ from torch import Tensor
 from bench.audits.base import Audit, AuditContext, Figures, MemoryClaim
 from bench.audits.statistics import attack_figures
 from bench.machine.seeding import derive
-from bench.measure.evaluate import HEADLINE_K, PairIndex, evaluating, ranked_lists
+from bench.measure.evaluate import HEADLINE_K, evaluating, ranked_lists
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
+from datasets.pairs import PairIndex
 from datasets.regimes.interaction import InteractionRegime
 from datasets.regimes.user import UserRegime
 from datasets.request_options import RequestOptions

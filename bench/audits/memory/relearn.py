@@ -22,8 +22,9 @@ from torch import Tensor
 
 from bench.audits.base import Audit, AuditContext, Figures, MemoryClaim
 from bench.machine.seeding import derive, generator, seed_everything
-from bench.measure.evaluate import HEADLINE_K, PairIndex, evaluate_split, evaluating
+from bench.measure.evaluate import HEADLINE_K, evaluate_split, evaluating
 from bench.train.loop import train_epoch
+from datasets.pairs import PairIndex
 from datasets.sampling import TripleSampler
 from models.base import Recommender
 from models.optimiser import adam

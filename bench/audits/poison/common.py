@@ -12,8 +12,9 @@ from torch import Tensor
 
 from bench.audits.base import Audit, AuditContext, Figures, MemoryClaim
 from bench.audits.statistics import share_with_interval
-from bench.measure.evaluate import HEADLINE_K, PairIndex, evaluate_split, ranked_lists
+from bench.measure.evaluate import HEADLINE_K, evaluate_split, ranked_lists
 from datasets.errors import InputError
+from datasets.pairs import PairIndex
 from datasets.poison import Injection
 from datasets.poison_options import Poison
 from models.base import Recommender, Scorer

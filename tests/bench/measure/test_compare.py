@@ -9,7 +9,7 @@ import torch
 from scipy.spatial.distance import jensenshannon
 
 from bench.measure.compare import distance_to_gold, js_divergence, rank_biased_overlap, shared_by_depth
-from bench.measure.evaluate import PairIndex
+from datasets.pairs import PairIndex
 
 
 def test_js_divergence_agrees_with_scipy() -> None:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch_geometric.metrics import LinkPredNDCG, LinkPredRecall
 
-from bench.measure.evaluate import PairIndex, evaluate_split, exposure, top_items
+from bench.measure.evaluate import evaluate_split, exposure, top_items
+from datasets.pairs import PairIndex
 
 CHUNK = 1000
 
