@@ -61,7 +61,6 @@ def test_runs_and_leaves_the_problem_untouched(method: str, backbone: str, regim
         assert torch.isfinite(user_side).all()
         assert torch.isfinite(item_side).all()
     assert all(torch.equal(tensor, copied) for tensor, copied in zip(tensors, before, strict=True))
-    assert all(parameter.grad is None for parameter in result.model.parameters())
 
 
 @pytest.mark.parametrize(("method", "backbone"), REFUSED)
