@@ -48,8 +48,10 @@ def tunable() -> list[str]:
 
 
 @pytest.mark.parametrize("method", tunable())
-def test_every_method_with_options_has_a_search_space_that_fits_them(method: str) -> None:
-    space = search_space(method)
+def test_every_method_with_options_has_a_search_space_that_fits_them(
+    method: str, config_dir: str | None
+) -> None:
+    space = search_space(method, config_dir)
     assert not SHARED & set(space), "the graph choice is part of the setting, not of a method's tuning"
 
 
