@@ -1,10 +1,10 @@
 """Poisoned data: fake users injected into the training split, who will have to be forgotten.
 
-``backdoor`` (as tru.md C7 reads TRU's test): each fake user has a fixed trigger set of items, a cold
-target item, and other items in proportion to their popularity. Held-out fake users have the trigger set
-and no target. ``spam``: the bandwagon attack in ERASE's reading: popular items beside one or a few cold
-target items. A fake user has as many pairs as a real user drawn at random (more if his fixed items need
-them, and always one other item).
+``backdoor`` (our reading of TRU's test, whose design is not published): each fake user has a fixed trigger
+set of items, a cold target item, and other items in proportion to their popularity. Held-out fake users
+have the trigger set and no target. ``spam``: the bandwagon attack in ERASE's reading: popular items beside
+one or a few cold target items. A fake user has as many pairs as a real user drawn at random (more if his
+fixed items need them, and always one other item).
 
 Fake users get the ids after the real ones; valid and test stay as they are. Who and what was injected
 is kept in ``provenance["poison"]`` (``Injection``).

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
 
 from bench.cli import main
-from bench.config import registry
-from tests.bench.cells import ROOT, TINY
+from tests.bench.cells import ROOT
 from tests.datasets.real import data_root
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -48,30 +46,6 @@ def test_readme_names_the_two_commands_and_make_knows_them() -> None:
     for target in ("demo", "test", "ui"):
         assert f"make {target}" in readme
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
-
-
-def test_the_example_method_runs_as_printed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    page = ROOT / "docs" / "add-a-method.md"
-    method, line = code_blocks(page, "python")
-    (yaml,) = code_blocks(page, "yaml")
-    assert len(method.strip().splitlines()) <= 40
-    module, target = re.findall(r'"(.*?)"', line)
-    (tmp_path / "unlearning_ascent.py").write_text(method, encoding="utf-8")
-    (tmp_path / "conf" / "method").mkdir(parents=True)
-    (tmp_path / "conf" / "method" / "ascent.yaml").write_text(yaml, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(registry.METHODS, module, target.replace("unlearning.ascent", "unlearning_ascent"))
-    registry.registry.cache_clear()
-    monkeypatch.chdir(tmp_path)
-    try:
-        code = main([*TINY, "--config-dir", "conf", "method=ascent", "method.step=0.5"])
-    finally:
-        registry.registry.cache_clear()
-        sys.modules.pop("unlearning_ascent", None)
-    assert code == 0
-    assert "ascent" in capsys.readouterr().out
 
 
 def test_links_between_pages_lead_somewhere() -> None:

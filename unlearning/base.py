@@ -84,7 +84,7 @@ class Problem:
         return TripleSampler(self.retain.train, self.retain.train, self.retain.num_items, self.generator)
 
     def forget_sampler(self) -> TripleSampler:
-        """Triples whose positives are the forget set; negatives avoid all of D (tru.md C2)."""
+        """Triples whose positives are the forget set; negatives avoid all of D (ours)."""
         return TripleSampler(self.request.forget, self.full.train, self.full.num_items, self.generator)
 
 

@@ -14,7 +14,7 @@ GraphChoice = Literal["retain", "full"]
 class MethodOptions:
     """Which interactions the backbone's graphs are built from, as an explicit, logged choice.
 
-    Papers rarely say (tru.md B1); ``retain`` is the default because a platform that has deleted the
+    Papers rarely say (TRU does not); ``retain`` is the default because a platform that has deleted the
     data no longer holds its edges. With ``full`` the forgotten edges stay reachable, and item
     content stays as well in the item regime.
     """

@@ -9,8 +9,11 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +30,7 @@ from bench.machine.timing import Stopwatch
 from bench.plan.planner import PlannedCell
 from bench.train.loop import warm_up
 from bench.train.objective import matmul_precision
+from datasets.errors import place
 from datasets.interactions import InteractionData
 from models.base import Recommender
 from unlearning import REFERENCE_METHODS
@@ -46,6 +50,10 @@ class UnlearningDiverged(RuntimeError):
 
 class ProblemChanged(RuntimeError):
     """The method changed, in place, what it was only lent."""
+
+
+class WrongResult(TypeError):
+    """The method returned something else than an ``UnlearnResult`` with a model."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,7 @@ class UnlearnStage:
         Raises:
             UnlearningDiverged: if the weights that are left are not finite.
             ProblemChanged: if data or request are no longer what they were.
+            WrongResult: if the method returns no ``UnlearnResult``.
         """
         lent = setting.without_test()
         method: UnlearningMethod = load_class("method", self._config.method.name)(self._config.method.options)
@@ -122,7 +131,8 @@ class UnlearnStage:
         with watch.running(), matmul_precision(self._config.train.matmul_precision):
             if options.graph_at_unlearning != "full":
                 model.bind(bound_to[options.graph_at_unlearning])
-            result = method.unlearn(model, problem, recorder)
+            result = checked(method.unlearn(model, problem, recorder), method)
+            result.model.zero_grad(set_to_none=True)  # a method need not clear up after itself
             self._repair(result, problem, watch, recorder)
             if options.graph_at_evaluation != options.graph_at_unlearning:
                 result.model.bind(bound_to[options.graph_at_evaluation])
@@ -175,6 +185,18 @@ class UnlearnStage:
     @property
     def _purpose(self) -> str:
         return f"unlearn:{self._config.method.name}"
+
+
+def checked(result: Any, method: UnlearningMethod) -> UnlearnResult:
+    """What ``unlearn`` returned, if it is what the contract says. Raises ``WrongResult``."""
+    if isinstance(result, UnlearnResult) and isinstance(result.model, Recommender):
+        return result
+    inner = f" of {type(result.model).__name__}" if isinstance(result, UnlearnResult) else ""
+    unlearn = inspect.unwrap(type(method).unlearn)
+    where = place(Path(inspect.getfile(unlearn)), inspect.getsourcelines(unlearn)[1])
+    raise WrongResult(
+        f"{where}: unlearn returned {type(result).__name__}{inner}: return UnlearnResult(model)."
+    )
 
 
 def gold_for(method: str, gold: CachedModel) -> Callable[[], Trained]:

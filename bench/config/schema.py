@@ -20,7 +20,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from bench.config.registry import load_class, target_of
 from bench.config.source import options_of
 from bench.train.options import Positive, TrainConfig
-from datasets.errors import InputError
+from datasets.errors import InputError, choices
 from datasets.poison_options import PoisonOptions
 from datasets.request_options import RequestOptions
 from unlearning import REFERENCE_METHODS
@@ -200,7 +200,7 @@ def parse_cell(values: Mapping[str, Any]) -> CellConfig:
             "dataset": DatasetChoice(
                 name=_data_name(dataset),
                 reader=reader,
-                options=build(options_of("reader", reader), dataset, "dataset"),
+                options=build(options_of("reader", reader), dataset, "dataset", f"dataset.reader={reader}"),
             ),
             "backbone": _choice(rest, "backbone"),
             "method": _choice(rest, "method"),
@@ -236,12 +236,24 @@ def _check_audits(names: Sequence[Any]) -> None:
         target_of("audit", name)
 
 
-def build(schema: type[T], values: Mapping[str, Any], path: str) -> T:
-    """An instance of the dataclass ``schema`` from ``values``; ``path`` names the group in errors."""
-    fields = {field.name: field for field in dataclasses.fields(schema)}  # type: ignore[arg-type]
+def build(schema: type[T], values: Mapping[str, Any], path: str, owner: str = "") -> T:
+    """An instance of the dataclass ``schema`` from ``values``.
+
+    Args:
+        schema: what to build.
+        values: by field.
+        path: names the group in errors.
+        owner: names there what has these options, for example ``method=tru``.
+
+    Raises:
+        InputError: for the first value that does not fit.
+    """
+    fields = [field.name for field in dataclasses.fields(schema)]  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
-            raise InputError(f"{_join(path, key)} is not a known option: choose from {', '.join(fields)}.")
+            raise InputError(
+                f"{_join(path, key)} is not an option{owner and f' of {owner}'}: {choices(key, fields)}"
+            )
     hints = typing.get_type_hints(schema)
     nested = {
         key: build(hints[key], value, _join(path, key))
@@ -269,7 +281,7 @@ _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 def _choice(values: Mapping[str, Any], kind: str) -> Choice:
     group = dict(_group(values, kind))
     name = str(group.pop("name", ""))
-    return Choice(name, build(options_of(kind, name), group, kind))
+    return Choice(name, build(options_of(kind, name), group, kind, f"{kind}={name}"))
 
 
 def _group(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -116,7 +116,7 @@ def exposure(
     chunk_scores: int,
     k: int = HEADLINE_K,
 ) -> float:
-    """Share of all top-k slots of ``users`` that ``target_items`` fill (tru.md C7)."""
+    """Share of all top-k slots of ``users`` that ``target_items`` fill."""
     is_target = torch.zeros(masked.num_items, dtype=torch.bool, device=users.device)
     is_target[target_items] = True
     filled = slots = 0

