@@ -8,4 +8,6 @@ READERS: dict[str, str] = {
     "synthetic": "datasets.synthetic:Synthetic",
     "mmrec": "datasets.mmrec:MMRec",
     "folder": "datasets.readers.folder:Folder",
+    "recbole": "datasets.readers.recbole:RecBole",
+    "parquet": "datasets.readers.parquet:Parquet",
 }

@@ -147,8 +147,8 @@ def test_forgetting_everything_is_refused(tmp_path: Path, regime: Regime, conten
 
 
 OWN = IdMaps(
-    IdMap("user", [f"U-{39 - u}" for u in range(NUM_USERS)]),
-    IdMap("item", [str(1000 + i) for i in range(NUM_ITEMS)]),
+    IdMap("user", lambda: [f"U-{39 - u}" for u in range(NUM_USERS)]),
+    IdMap("item", lambda: [str(1000 + i) for i in range(NUM_ITEMS)]),
 )
 
 
