@@ -39,6 +39,8 @@ class TorchvisionEncoder(VisionEncoder):
     def check(self) -> None:
         """Raise ``InputError`` where the package, the weights or the architecture is missing."""
         super().check()
+        if not self.options.download:
+            self._file()
         known = self.package().models.list_models()
         if self._architecture() not in known:
             raise InputError(

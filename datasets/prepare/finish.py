@@ -37,9 +37,7 @@ def finish(options: PrepareOptions, work: Path, folders: Sequence[Path], told: M
         for path in sorted(folder.iterdir()):
             if path.name != NOTES:
                 _link(path, building / path.name)
-    (building / "provenance.json").write_text(
-        json.dumps(told, indent=1, sort_keys=True) + "\n", encoding="utf-8"
-    )
+    (building / "provenance.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     modalities = tuple(told["features"])
     raw = Folder(options.name, FolderOptions(str(building), modalities), building).read()
     check(raw, options.name)
