@@ -7,5 +7,7 @@ packages add theirs through the entry-point group ``lethe.readers``.
 READERS: dict[str, str] = {
     "synthetic": "datasets.synthetic:Synthetic",
     "mmrec": "datasets.mmrec:MMRec",
-    "folder": "datasets.readers.folder:Folder",
+    "folder": "datasets.folder:Folder",
+    "recbole": "datasets.readers.recbole:RecBole",
+    "parquet": "datasets.readers.parquet:Parquet",
 }

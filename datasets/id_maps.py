@@ -8,7 +8,7 @@ Whoever takes ids from people (deletion requests, streams) looks them up here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,17 +26,22 @@ DENSE_COLUMNS: dict[Kind, str] = {"user": "userID", "item": "itemID"}
 
 
 class IdMap:
-    """The own ids of all users, or of all items; read from its file when it is first asked."""
+    """The own ids of all users, or of all items; they are loaded when the map is first asked."""
 
-    def __init__(self, kind: Kind, source: Path | Sequence[str]) -> None:
-        """``source``: a file, or the own ids in the order of the dense ones."""
+    def __init__(self, kind: Kind, load: Callable[[], Sequence[str]]) -> None:
+        """``load`` gives the own ids in the order of the dense ones."""
         self.kind = kind
-        self._source = source
+        self._load = load
+
+    @classmethod
+    def of_file(cls, kind: Kind, path: Path) -> IdMap:
+        """The map in a file."""
+        return cls(kind, lambda: _read(path, kind))
 
     @cached_property
     def own(self) -> tuple[str, ...]:
-        """Own ids, position = dense id. Raises ``InputError`` where the file is damaged."""
-        return _read(self._source, self.kind) if isinstance(self._source, Path) else tuple(self._source)
+        """Own ids, position = dense id. Raises ``InputError`` where their file is damaged."""
+        return tuple(self._load())
 
     @cached_property
     def _dense(self) -> dict[str, int]:
@@ -73,7 +78,7 @@ def maps_of(folder: Path) -> IdMaps | None:
     """The maps beside the interactions in ``folder``; None where either file is missing."""
     if not all((folder / name).is_file() for name in FILES.values()):
         return None
-    return IdMaps(IdMap("user", folder / FILES["user"]), IdMap("item", folder / FILES["item"]))
+    return IdMaps(*(IdMap.of_file(kind, folder / name) for kind, name in FILES.items()))
 
 
 def dense_ids(kind: Kind, cells: Sequence[str], maps: IdMaps | None, where: str) -> NDArray[np.int64]:

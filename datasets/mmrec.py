@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("userID", "itemID", "x_label")
 DEFAULT_MODALITIES = ("image", "text", "audio")
+DOCUMENTS = ("card.md", "card.html", "provenance.json")
 
 READER_VERSION = 1
 """Raise it with every change that alters what is read from the same files: it is part of every key."""
@@ -112,6 +113,10 @@ class MMRec(DatasetReader):
     def id_maps(self) -> IdMaps | None:
         """The maps that MMRec's preprocessing leaves beside the interactions."""
         return maps_of(self._folder)
+
+    def documents(self) -> tuple[Path, ...]:
+        """The card and the provenance that ``python -m datasets prepare`` leaves beside the interactions."""
+        return tuple(self._folder / name for name in DOCUMENTS if self._has(name))
 
     @cached_property
     def _folder(self) -> Path:

@@ -41,6 +41,10 @@ class DatasetReader(ABC):
         """Maps from the data set's own ids, read when they are first asked; None where ids are dense."""
         return None
 
+    def documents(self) -> tuple[Path, ...]:
+        """Files that describe the data set (its card, its provenance), to be kept with results."""
+        return ()
+
     @abstractmethod
     def read(self) -> RawDataset:
         """Read or generate the data set. Raises ``InputError`` naming the file and the defect."""

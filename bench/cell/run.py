@@ -96,10 +96,12 @@ def _record_failure(store: Store, run_id: str, error: BaseException) -> None:
 
 
 def _log_dataset(store: Store, run_id: str, cell: PlannedCell) -> None:
-    dataset = cell.config.dataset
+    dataset, reader = cell.config.dataset, reader_of(cell.config)
     source = "synthetic" if dataset.reader == "synthetic" else str(cell.config.data_root / dataset.name)
-    profile = {**dataclasses.asdict(cell.summary), "identity": reader_of(cell.config).identity()}
+    source = getattr(dataset.options, "path", None) or source
+    profile = {**dataclasses.asdict(cell.summary), "identity": reader.identity()}
     store.log_dataset(run_id, dataset.name, cell.keys.data, source, profile)
+    store.log_files(run_id, reader.documents(), "dataset")
 
 
 def setting_tags(cell: PlannedCell) -> dict[str, str]:

@@ -198,7 +198,7 @@ def parse_cell(values: Mapping[str, Any]) -> CellConfig:
         {
             **rest,
             "dataset": DatasetChoice(
-                name=_data_name(dataset),
+                name=_data_name(dataset, reader),
                 reader=reader,
                 options=build(options_of("reader", reader), dataset, "dataset", f"dataset.reader={reader}"),
             ),
@@ -210,12 +210,13 @@ def parse_cell(values: Mapping[str, Any]) -> CellConfig:
     )
 
 
-def _data_name(dataset: dict[str, Any]) -> str:
-    """The label of a data set, taken out of its group; a path has its folder's name."""
+def _data_name(dataset: dict[str, Any], reader: str) -> str:
+    """The label of a data set, taken out of its group; null stands for the name of its folder."""
     name = dataset.pop("name", None)
-    if name is None:
-        name = Path(str(dataset["path"])).resolve().name if dataset.get("path") else "folder"
-    return str(name)
+    if name is not None:
+        return str(name)
+    folder = dataset.get("path") or dataset.get("folder")
+    return Path(str(folder)).resolve().name if folder else reader
 
 
 def _regime(values: Mapping[str, Any], audits: Sequence[Any]) -> RequestOptions:

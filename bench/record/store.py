@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -110,6 +110,11 @@ class Store:
     def log_json(self, run_id: str, file_name: str, content: Any) -> None:
         """Store JSON as an artifact."""
         self.client.log_dict(run_id, content, file_name)
+
+    def log_files(self, run_id: str, paths: Iterable[Path], folder: str) -> None:
+        """Store copies of files as artifacts below ``folder``."""
+        for path in paths:
+            self.client.log_artifact(run_id, str(path), folder)
 
     def finish(self, run_id: str) -> None:
         """Mark a run as finished: only now does its cell count as done."""

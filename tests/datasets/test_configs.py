@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
-from bench.source import options_of
+from bench.config.source import options_of
 from datasets.request_options import RequestOptions
 from datasets.synthetic import SyntheticOptions
 

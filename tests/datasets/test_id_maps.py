@@ -60,4 +60,4 @@ def test_a_map_that_is_no_utf8(tmp_path: Path) -> None:
     path = tmp_path / FILES["user"]
     path.write_bytes("user_id\tuserID\nren\xe9\t0\n".encode("latin-1"))
     with pytest.raises(InputError, match="is not UTF-8 text"):
-        _ = IdMap("user", path).own
+        _ = IdMap.of_file("user", path).own

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.plan.request import draw, regime_of
+from bench.plan.planner.request import draw, regime_of
 from datasets.errors import InputError
 from datasets.id_maps import IdMap, IdMaps
 from datasets.interactions import InteractionData
@@ -149,8 +149,8 @@ def test_forgetting_everything_is_refused(tmp_path: Path, regime: str, content: 
 
 
 OWN = IdMaps(
-    IdMap("user", [f"U-{39 - u}" for u in range(NUM_USERS)]),
-    IdMap("item", [str(1000 + i) for i in range(NUM_ITEMS)]),
+    IdMap("user", lambda: [f"U-{39 - u}" for u in range(NUM_USERS)]),
+    IdMap("item", lambda: [str(1000 + i) for i in range(NUM_ITEMS)]),
 )
 
 

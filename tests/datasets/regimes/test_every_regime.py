@@ -120,7 +120,7 @@ def test_a_regime_of_another_package_is_found_checked_and_drawn(
 
 
 def test_a_name_that_is_not_known_lists_those_that_are() -> None:
-    with pytest.raises(InputError, match=r"regime\.name=users is not registered: choose one of interaction"):
+    with pytest.raises(InputError, match=r"regime\.name=users is not registered: .*user"):
         expand(["regime.name=users"], multirun=False)
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from bench.config.compose import expand
 from datasets.errors import InputError
+from datasets.folder import Folder, FolderOptions
 from datasets.id_maps import FILES
 from datasets.item_text import ItemText
 from datasets.item_text_files import json_line
 from datasets.mmrec import MMRec, MMRecOptions
-from datasets.readers.folder import Folder, FolderOptions
 from tests.datasets.test_mmrec import ROWS, write_inter
 
 
