@@ -7,4 +7,5 @@ packages add theirs through the entry-point group ``lethe.readers``.
 READERS: dict[str, str] = {
     "synthetic": "datasets.synthetic:Synthetic",
     "mmrec": "datasets.mmrec:MMRec",
+    "lifted": "datasets.lifted:LiftedMMRec",
 }

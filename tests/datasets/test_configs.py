@@ -10,12 +10,13 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
+from datasets.lifted import LiftedOptions
 from datasets.mmrec import MMRecOptions
 from datasets.request_options import RequestOptions
 from datasets.synthetic import SyntheticOptions
 
 CONF = Path(__file__).parents[2] / "conf"
-READERS = {"synthetic": SyntheticOptions, "mmrec": MMRecOptions}
+READERS = {"synthetic": SyntheticOptions, "mmrec": MMRecOptions, "lifted": LiftedOptions}
 DATASETS = sorted(p.stem for p in (CONF / "dataset").glob("*.yaml"))
 
 
