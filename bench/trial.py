@@ -84,15 +84,22 @@ class TrialPipeline(CellPipeline):
         loaded, began, watch = self.loaded, time.perf_counter(), Stopwatch(self.device)
         load_class("method", self.config.method.name)(self.config.method.options).check(loaded.original.model)
         problem = self._problem(loaded.full, loaded.retain, loaded.request, loaded.gold, watch)
+        recorder = TrajectoryRecorder(watch, None)
         phase("unlearning")
         try:
-            result, _ = self._unlearn(problem, loaded.original.model, watch, TrajectoryRecorder(watch, None))
+            result, _ = self._unlearn(problem, loaded.original.model, watch, recorder)
         except UnlearningDiverged:
             return Trial(None, time.perf_counter() - began, watch.seconds, 0.0)
         online = watch.seconds if result.online_seconds is None else result.online_seconds
         phase("evaluating")
         figures = self._figures(result.model)
-        return Trial(figures, time.perf_counter() - began, online, result.offline_seconds)
+        further = {"cost/unlearn_examples": float(recorder.num_examples), **self.further(result.model)}
+        seconds = time.perf_counter() - began
+        return Trial(figures, seconds, online, result.offline_seconds, further, result.notes)
+
+    def further(self, model: Recommender) -> dict[str, float]:
+        """Other figures of an unlearned model, by MLflow name: none but for studies that ask for some."""
+        return {}
 
     def _figures(self, model: Recommender) -> Figures:
         point = self.loaded.measurement.trajectory_point(model)
