@@ -118,9 +118,10 @@ class ReverseRate:
             for rate in (options.reverse_adam_lr, options.reverse_lr)
         )
         plain = optimiser == "sgd"
-        self._rate, self._matched = plain_lr if plain else adam_lr, matched
+        self._rate = plain_lr if plain else adam_lr
+        self._matched = matched and optimiser != "adam_grad"  # Adam divides the scales out by itself
         self._per_score = plain and options.reverse_unit == "score" and options.reverse_lr is not None
-        if plain and (self._per_score or matched):
+        if plain and (self._per_score or self._matched):
             self._reach = _measured_responses(model, problem, recorder)
         else:
             self._reach = [(id(p), float(p.numel())) for p in trainable(model)]

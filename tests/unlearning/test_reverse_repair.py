@@ -121,6 +121,7 @@ def test_a_matched_rate_makes_up_for_the_scales() -> None:
     mean = sum(scale * size for scale, size in zip(scales, sizes, strict=True)) / sum(sizes)
     adam = ReverseRepairOptions(reverse_adam_lr=0.1)
     assert rate(adam, "adam_lr", scales, matched=True)[0] == pytest.approx(0.1 / mean)
+    assert rate(adam, "adam_grad", scales, matched=True)[0] == 0.1, "there the scales take nothing"
 
 
 def test_the_probe_of_the_rate_counts_as_cost() -> None:
