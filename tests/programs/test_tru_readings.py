@@ -201,6 +201,18 @@ def test_a_diverged_trial_reproduces_nothing() -> None:
     assert verdict(TABLE_4, tried).text.startswith("not reproducible under any of 1 readings tried")
 
 
+def test_what_a_backbone_lacks_decides_nothing_beside_a_diverged_trial() -> None:
+    bare = {k: v for k, v in metrics(0.0).items() if IMAGE_TABLE not in k}
+    shift = one("Figure 5", "TRU: shift of the image table over gold's")
+    forgotten = one("Table 1, TRU", "forget recall@20")
+    tried: Any = {
+        Reading(p=0.1): {"full": replace(run("x", forget=0.0), metrics={UNLEARN_SECONDS: 1.0})},
+        Reading(p=0.2): {"full": replace(run("y", forget=0.0), metrics=bare)},
+    }
+    assert verdict([shift], tried).text.startswith("not testable here: no trial has the figure")
+    assert verdict([shift, forgotten], tried).text.endswith("(-, 0); by 1 of 2 readings tried")
+
+
 def test_rows_are_single_claims_those_of_a_group_and_all() -> None:
     wanted = claims("mgcn", "baby")
     rows = together(wanted)

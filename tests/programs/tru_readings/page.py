@@ -71,10 +71,12 @@ def name_of(setting: Setting) -> str:
 
 def _about(setting: Setting) -> str:
     seconds = sum(run.metrics[SECONDS] for run in setting.runs)
+    request, seed = setting.runs[0].params["regime.seed"], setting.runs[0].seed
     others = f", {setting.left_out} of other code or models left out" if setting.left_out else ""
     return (
-        f"{name_of(setting)}: {len(setting.runs)} trials, {len(setting.limits)} of them limits, "
-        f"{len(setting.tried)} readings, budget {setting.budget}, {seconds:,.0f} s{others}"
+        f"{name_of(setting)}, request {request}, training seed {seed}: {len(setting.runs)} trials, "
+        f"{len(setting.limits)} of them limits, {len(setting.tried)} readings, budget {setting.budget}, "
+        f"{seconds:,.0f} s{others}"
     )
 
 
@@ -229,8 +231,8 @@ its printed numbers at user level are held against the readings that its text al
 the reverse step, short or full repair, the gate's form, mask and weight, scaling, isolation, and p, with
 steps of matched length in ablations.
 
-Every number is of a trial in MLflow: request 0, training seed 0, validation pairs in place of test pairs,
-chosen with the paper's numbers in view. Made by `python -m tests.programs.tru_readings page` from:
+Every number is of a trial in MLflow, on validation pairs in place of test pairs, chosen with the paper's
+numbers in view. Made by `python -m tests.programs.tru_readings page` from:
 
 {settings}"""
 LIMITS = """\

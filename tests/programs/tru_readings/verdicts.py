@@ -51,12 +51,14 @@ def verdict(own: list[Claim], tried: Mapping[Reading, Trials]) -> Verdict:
         tried: the trials of each reading, by role.
     """
     printed = ", ".join(f"{claim.printed:.4g}" for claim in own)
-    testable = {reading: trials for reading, trials in tried.items() if _testable(own, trials)}
-    if not testable:
+    deciding = [claim for claim in own if not _lacking(claim, tried)]
+    roles = {claim.role for claim in deciding}
+    testable = {reading: trials for reading, trials in tried.items() if roles <= trials.keys()}
+    if not deciding or not testable:
         return Verdict(printed, f"not testable here: {_why_not(own, tried)}", "-")
-    distances = {reading: _distance(own, trials) for reading, trials in testable.items()}
+    distances = {reading: _distance(deciding, trials) for reading, trials in testable.items()}
     nearest = min(distances, key=lambda reading: distances[reading])
-    holding = [r for r, trials in testable.items() if all(_holds(claim, trials) for claim in own)]
+    holding = [r for r, trials in testable.items() if all(c.holds(trials[c.role].metrics) for c in deciding)]
     shown = nearest if nearest in holding or not holding else holding[0]
     ours = ", ".join(_value(claim, testable[shown]) for claim in own)
     named, count = f"{shown.in_words()} ({ours})", f"{len(testable)} readings tried"
@@ -67,11 +69,11 @@ def verdict(own: list[Claim], tried: Mapping[Reading, Trials]) -> Verdict:
     return Verdict(printed, text, testable[shown]["full"].run_id)
 
 
-def _testable(own: list[Claim], trials: Trials) -> bool:
-    """Whether every trial that the claims ask for was run, and at least one has the figures."""
-    if any(claim.role not in trials for claim in own):
-        return False
-    return any(claim.distance(trials[claim.role].metrics) is not None for claim in own)
+def _lacking(claim: Claim, tried: Mapping[Reading, Trials]) -> bool:
+    """Whether no trial has the figure that was measured: what a backbone lacks decides nothing."""
+    every = [run.metrics for trials in tried.values() for run in trials.values()]
+    measured = [metrics for metrics in every if FORGET_RECALL in metrics]
+    return bool(measured) and all(claim.value(metrics) is None for metrics in measured)
 
 
 def _why_not(own: list[Claim], tried: Mapping[Reading, Trials]) -> str:
@@ -81,18 +83,12 @@ def _why_not(own: list[Claim], tried: Mapping[Reading, Trials]) -> str:
     return "no reading came near enough to Table 1 for its ablations to be run"
 
 
-def _holds(claim: Claim, trials: Trials) -> bool:
-    """Claims without a figure on this backbone decide nothing."""
-    metrics = trials[claim.role].metrics
-    return claim.distance(metrics) is None or claim.holds(metrics)
-
-
 def _distance(own: list[Claim], trials: Trials) -> float:
     distances = [claim.distance(trials[claim.role].metrics) for claim in own]
     return sum(min(distance, CAP) for distance in distances if distance is not None)
 
 
 def _value(claim: Claim, trials: Trials) -> str:
-    metrics = trials[claim.role].metrics
+    metrics = trials[claim.role].metrics if claim.role in trials else {}
     value = claim.value(metrics) if FORGET_RECALL in metrics else None
     return "-" if value is None else f"{value:.4g}"
