@@ -10,4 +10,5 @@ READERS: dict[str, str] = {
     "folder": "datasets.folder:Folder",
     "recbole": "datasets.readers.recbole:RecBole",
     "parquet": "datasets.readers.parquet:Parquet",
+    "lifted": "datasets.lifted:LiftedMMRec",
 }

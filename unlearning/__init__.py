@@ -12,6 +12,7 @@ METHODS: dict[str, str] = {
     "finetune": "unlearning.finetune:Finetune",
     "mmrecun": "unlearning.mmrecun:MMRecUn",
     "tru": "unlearning.tru:TRU",
+    "reverse_tables": "unlearning.reverse_tables:ReverseTables",
     "neg_grad": "unlearning.neg_grad:NegGrad",
     "neg_grad_plus": "unlearning.neg_grad_plus:NegGradPlus",
     "relabel": "unlearning.relabel:Relabel",

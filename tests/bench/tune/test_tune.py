@@ -253,6 +253,17 @@ def test_a_tune_writes_its_choice_and_what_it_cost(
         assert {"device.name", "device.threads"} <= found.data.tags.keys()
 
 
+def test_a_trial_says_what_ran_and_what_it_cost(template: Path, tmp_path: Path) -> None:
+    furnish(tmp_path, template)
+    overrides = ["method=mmrecun", "method.form=ascent", "method.repair_batches=1", "budget=1"]
+    assert main([*TINY, *places(tmp_path), *overrides]) == 0
+    cell = planned(tmp_path, *overrides[:-1])
+    (run,) = Store(tuning(cell.config.tracking)).runs("tags.`lethe.kind` = 'trial'")
+    assert "form ascent" in run.data.tags["note.reading"]
+    whole = Store(cell.config.tracking).client.get_run(run_cell(cell))
+    assert run.data.metrics["cost/unlearn_examples"] == whole.data.metrics["cost/unlearn_examples"] > 0
+
+
 def test_a_killed_tune_goes_on_where_it_was(
     template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
