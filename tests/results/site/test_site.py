@@ -15,8 +15,8 @@ from bench.record.names import FORGET_RECALL, TEST_RECALL
 from results.__main__ import main as command
 from results.site.content import document
 from results.site.page import page
-from tests.results import browser
 from tests.results.made import EVIL, cell, cells, trajectory
+from tests.results.site import browser
 from tests.results.store import record, store, table_cell
 
 VARIANT = {"method.gate": "False"}
