@@ -32,6 +32,13 @@ LIGHT_IMPORTS = {
 FIRST_PARTY = ("datasets", "models", "unlearning")
 """Packages whose modules count as code of whatever imports them (as does a plug-in's own package)."""
 
+MAKES_NUMBERS = (
+    *("bench.train", "bench.measure", "bench.audits"),
+    *("bench.machine.seeding", "bench.machine.timing"),
+)
+"""Rooms and modules of the harness that count as well. What plans, records, caches or shows does not: it
+changes no number, and editing it must not make cells due again."""
+
 
 @cache
 def options_of(kind: str, name: str) -> type:
@@ -62,33 +69,23 @@ def code_digest(kind: str, name: str) -> str:
     return module_digest(target_of(kind, name).partition(":")[0])
 
 
-def module_digest(module: str) -> str:
-    """The same for a module."""
-    packages = {*FIRST_PARTY, module.partition(".")[0]}
-    trees: dict[str, ast.Module] = {}
-    waiting = [module]
+def module_digest(*modules: str) -> str:
+    """The same for modules, of the harness or not.
+
+    A module of the harness that makes no numbers of its own (``MAKES_NUMBERS``) counts with its own code
+    alone: what it calls is named beside it.
+    """
+    own = {module.partition(".")[0] for module in modules} - {"bench"}
+    packages = {*FIRST_PARTY, *own}
+    found: dict[str, _Code] = {}
+    waiting = list(modules)
     while waiting:
         current = waiting.pop()
-        if current not in trees:
-            trees[current] = _source_tree(current)
-            waiting += _imports(trees[current], packages)
-    content = "".join(f"{name} {_shape(trees[name])}" for name in sorted(trees))
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
-@cache
-def audit_digest(name: str) -> str:
-    """The same for a registered audit, from its own file and those beside it that it imports."""
-    trees: dict[str, ast.Module] = {}
-    waiting = [target_of("audit", name).partition(":")[0]]
-    while waiting:
-        current = waiting.pop()
-        if current not in trees:
-            trees[current] = _source_tree(current)
-            beside = f"{current.rpartition('.')[0]}."
-            packages = {current.partition(".")[0]}
-            waiting += [found for found in _imports(trees[current], packages) if found.startswith(beside)]
-    content = "".join(f"{module} {_shape(trees[module])}" for module in sorted(trees))
+        if current not in found:
+            found[current] = _code_of(current)
+            if _counts(current, packages):
+                waiting += [m for m in found[current].imported if _counts(m, packages) and _is_module(m)]
+    content = "".join(f"{name} {found[name].shape}" for name in sorted(found))
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -138,10 +135,36 @@ def _resolve_annotations(schema: Any, namespace: dict[str, Any]) -> None:
 
 
 def _source_tree(module: str) -> ast.Module:
+    return ast.parse(_source_file(module).read_text(encoding="utf-8"))
+
+
+def _source_file(module: str) -> Path:
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"no source found for module {module}")
-    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    return Path(spec.origin)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Code:
+    """What of a module goes into digests: names inside packages that it imports, and its syntax."""
+
+    imported: tuple[str, ...]
+    shape: str
+
+
+def _code_of(module: str) -> _Code:
+    file = _source_file(module)
+    stat = file.stat()
+    return _code_in(file, (stat.st_mtime_ns, stat.st_size))
+
+
+@cache
+def _code_in(file: Path, stamp: tuple[int, int]) -> _Code:
+    """Many digests share files: each version of a file is read once. ``stamp`` tells versions apart."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    imported = _imports(tree)
+    return _Code(imported, hashlib.sha256(_shape(tree).encode()).hexdigest())
 
 
 def _is_light(node: ast.stmt) -> bool:
@@ -176,18 +199,22 @@ def _is_docstring(node: ast.AST) -> bool:
     )
 
 
-def _imports(tree: ast.Module, packages: set[str]) -> list[str]:
-    """Modules below ``packages`` that a module imports with absolute imports."""
-    found = []
+def _counts(module: str, packages: set[str]) -> bool:
+    """Whether a module is code of whatever imports it."""
+    if module.partition(".")[0] in packages:
+        return True
+    return any(module == room or module.startswith(f"{room}.") for room in MAKES_NUMBERS)
+
+
+def _imports(tree: ast.Module) -> tuple[str, ...]:
+    """What may be modules inside packages, among the names that a module imports with absolute imports."""
+    found: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        found += [name for name in names if name.partition(".")[0] in packages and "." in name]
-    return [name for name in found if _is_module(name)]
+            found += [alias.name for alias in node.names]
+    return tuple(name for name in dict.fromkeys(found) if "." in name)
 
 
 @cache

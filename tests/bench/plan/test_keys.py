@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from bench.cache.content import canonical, digest
 from bench.config.compose import expand
 from bench.config.schema import CellConfig
-from bench.plan.keys import CellKeys, canonical, cell_keys, digest
+from bench.plan.keys import CellKeys, cell_keys
 
 
 def keys(*overrides: str, data: str = "data", request_file: str = "") -> CellKeys:
