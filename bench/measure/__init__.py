@@ -2,4 +2,4 @@
 full ranking, distance to gold, the yardstick of a request, the selection rule.
 """
 
-__all__ = ["evaluate", "selection", "yardstick"]
+__all__ = ["evaluate", "lists", "selection", "yardstick"]
