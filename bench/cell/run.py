@@ -14,10 +14,12 @@ from bench.disk.space import is_disk_full, require_space
 from bench.machine.devices import describe
 from bench.machine.reproducible import products_are_thread_invariant
 from bench.machine.seeding import deterministic
+from bench.plan.code import code_of
 from bench.plan.dataset import reader_of
 from bench.plan.planner import PlannedCell
 from bench.record.names import (
     CELL_KEY_TAG,
+    CODE_TAG,
     HEADLINES,
     KIND_TAG,
     THREAD_INVARIANT_TAG,
@@ -122,6 +124,7 @@ def setting_tags(cell: PlannedCell) -> dict[str, str]:
 def _tags(cell: PlannedCell) -> dict[str, str]:
     config = cell.config
     tags = {**setting_tags(cell), KIND_TAG: "cell", CELL_KEY_TAG: cell.keys.cell}
+    tags |= {CODE_TAG + part: digest for part, digest in code_of(config).items()}
     if config.tuning_seconds is not None:
         tags |= {TUNED_TAG: "true", TUNING_SECONDS_TAG: str(config.tuning_seconds)}
     if config.tracking.parent is not None:

@@ -20,6 +20,7 @@ from bench.config.source import code_digest
 from bench.machine.devices import describe
 from bench.machine.seeding import derive, seed_everything
 from bench.machine.timing import Stopwatch
+from bench.plan.code import stage_digest
 from bench.record.progress import progress
 from bench.train.loop import TrainingRecord, train
 from bench.train.options import TrainConfig
@@ -88,6 +89,7 @@ class CellWorkshop(Workshop):
             "backbone": config.backbone.identity(),
             "code": code_digest("backbone", config.backbone.name),
             "train": as_json(schedule),
+            "train_code": stage_digest("train"),
             "seed": config.seed,
             "deterministic": config.run.deterministic,
             "device": dataclasses.asdict(describe(data.train.device)),

@@ -6,9 +6,11 @@ Checking a configuration, listing options and forming keys must not cost the imp
 from __future__ import annotations
 
 import ast
+import dataclasses
 import hashlib
 import importlib.util
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from bench.config.light import LightModule, NotLight, names_bound, source_of
@@ -21,6 +23,13 @@ FIRST_PARTY = ("datasets", "models", "unlearning")
 
 _TOP_LEVEL = {*FIRST_PARTY, "bench"}
 """Packages of Lethe itself, whose ``__init__`` only lists what there is."""
+
+MAKES_NUMBERS = (
+    *("bench.train", "bench.measure", "bench.audits"),
+    *("bench.machine.seeding", "bench.machine.timing"),
+)
+"""Rooms and modules of the harness that count as well. What plans, records, caches or shows does not: it
+changes no number, and editing it must not make cells due again."""
 
 
 @cache
@@ -80,35 +89,23 @@ def code_digest(kind: str, name: str) -> str:
     return module_digest(target_of(kind, name).partition(":")[0])
 
 
-def module_digest(module: str) -> str:
-    """The same for a module."""
-    packages = {*FIRST_PARTY, module.partition(".")[0]}
-    trees: dict[str, ast.Module] = {}
-    waiting = [module]
+def module_digest(*modules: str) -> str:
+    """The same for modules, of the harness or not.
+
+    A module of the harness that makes no numbers of its own (``MAKES_NUMBERS``) counts with its own code
+    alone: what it calls is named beside it.
+    """
+    own = {module.partition(".")[0] for module in modules} - {"bench"}
+    packages = {*FIRST_PARTY, *own}
+    found: dict[str, _Code] = {}
+    waiting = list(modules)
     while waiting:
         current = waiting.pop()
-        if current not in trees:
-            trees[current] = source_of(current)[1]
-            waiting += _imports(current, trees[current], packages)
-    content = "".join(f"{name} {_shape(trees[name])}" for name in sorted(trees))
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
-@cache
-def audit_digest(name: str) -> str:
-    """The same for a registered audit, from its own file and those beside it that it imports."""
-    trees: dict[str, ast.Module] = {}
-    waiting = [target_of("audit", name).partition(":")[0]]
-    while waiting:
-        current = waiting.pop()
-        if current not in trees:
-            trees[current] = source_of(current)[1]
-            beside = f"{current.rpartition('.')[0]}."
-            packages = {current.partition(".")[0]}
-            waiting += [
-                found for found in _imports(current, trees[current], packages) if found.startswith(beside)
-            ]
-    content = "".join(f"{module} {_shape(trees[module])}" for module in sorted(trees))
+        if current not in found:
+            found[current] = _code_of(current)
+            if _counts(current, packages):
+                waiting += [m for m in found[current].imported if _counts(m, packages) and _is_module(m)]
+    content = "".join(f"{name} {found[name].shape}" for name in sorted(found))
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -141,19 +138,39 @@ def _class_attribute(node: ast.ClassDef, name: str) -> ast.expr | None:
     return None
 
 
-def _imports(module: str, tree: ast.Module, packages: set[str]) -> list[str]:
-    """Modules below ``packages`` that a module imports; of a plug-in's own package the package itself too."""
-    found = []
+@dataclasses.dataclass(frozen=True)
+class _Code:
+    """What of a module goes into digests: names inside packages that it imports, and its syntax."""
+
+    imported: tuple[str, ...]
+    shape: str
+
+
+def _code_of(module: str) -> _Code:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"no source found for module {module}")
+    stat = Path(spec.origin).stat()
+    return _code_in(module, (stat.st_mtime_ns, stat.st_size))
+
+
+@cache
+def _code_in(module: str, stamp: tuple[int, int]) -> _Code:
+    """Many digests share modules: each version of one is read once. ``stamp`` tells versions apart."""
+    tree = source_of(module)[1]
+    return _Code(_imports(module, tree), hashlib.sha256(_shape(tree).encode()).hexdigest())
+
+
+def _imports(module: str, tree: ast.Module) -> tuple[str, ...]:
+    """What may be modules, among the names that a module imports; of a plug-in's package itself, too."""
+    found: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             source = _absolute(module, node)
-            names = [source, *(f"{source}.{alias.name}" for alias in node.names)]
+            found += [source, *(f"{source}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        found += [name for name in names if name.partition(".")[0] in packages and name not in _TOP_LEVEL]
-    return [name for name in found if _is_module(name)]
+            found += [alias.name for alias in node.names]
+    return tuple(name for name in dict.fromkeys(found) if name not in _TOP_LEVEL)
 
 
 def _absolute(module: str, node: ast.ImportFrom) -> str:
@@ -180,6 +197,13 @@ def _is_docstring(node: ast.AST) -> bool:
         and isinstance(node.value, ast.Constant)
         and isinstance(node.value.value, str)
     )
+
+
+def _counts(module: str, packages: set[str]) -> bool:
+    """Whether a module is code of whatever imports it."""
+    if module.partition(".")[0] in packages:
+        return True
+    return any(module == room or module.startswith(f"{room}.") for room in MAKES_NUMBERS)
 
 
 def _shape(tree: ast.Module) -> str:

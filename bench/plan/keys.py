@@ -1,19 +1,19 @@
 """Content-addressed keys: a hash over everything that determines a stage's content.
 
 ``data -> request -> original | gold -> cell``. Each key covers the ones before it, the resolved
-sub-configuration, the seeds, the digest of the code that is chosen by name, and a version constant
-per stage, raised whenever the shared code of that stage changes what it computes.
+sub-configuration, the seeds, and digests of the code that computes it (``bench.plan.code``): of what is
+chosen by name and of the harness's own stage.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from bench.cache.content import digest
 from bench.config.schema import CellConfig, Choice, as_json
-from bench.config.source import audit_digest, code_digest, module_digest
+from bench.config.source import code_digest
+from bench.plan.code import stage_digest
 from bench.plan.request import regime_of
 
 
@@ -43,11 +43,13 @@ def cell_keys(config: CellConfig, data: str, request_file: str, device: str) -> 
         request_file: checksum of the explicit request list, "" without one.
         device: device type (cpu, cuda, mps): weights differ between types, and so do times.
     """
-    request = digest("request", {"data": data, "regime": {**as_json(config.regime), "file": request_file}})
+    drawn = {**as_json(config.regime), "file": request_file}
+    request = digest("request", {"data": data, "regime": drawn, "code": stage_digest("request")})
     backbone = {
         "backbone": config.backbone.identity(),
         "code": code_digest("backbone", config.backbone.name),
         "train": as_json(config.train),
+        "train_code": stage_digest("train"),
         "seed": config.seed,
         "deterministic": config.run.deterministic,
         "device": device,
@@ -64,6 +66,7 @@ def cell_keys(config: CellConfig, data: str, request_file: str, device: str) -> 
             "method": config.method.identity(),
             "code": code_digest("method", config.method.name),
             "evaluate": as_json(config.evaluate),
+            **harness_identity(),
             "audit": as_json(config.audit),
             **audit_identity(config),
             **repair_identity(config),
@@ -73,10 +76,15 @@ def cell_keys(config: CellConfig, data: str, request_file: str, device: str) -> 
     return CellKeys(data, request, original, gold, cell)
 
 
+def harness_identity() -> dict[str, str]:
+    """The part of a key that says how the harness unlearns and measures."""
+    return {f"{stage}_code": stage_digest(stage) for stage in ("unlearn", "measure")}
+
+
 def audit_identity(config: CellConfig) -> dict[str, Any]:
     """The audits' part of a key: their code; empty without audits, so that their absence changes no key."""
     names = config.audit.audits
-    return {"audit_code": {name: audit_digest(name) for name in names}} if names else {}
+    return {"audit_code": {name: code_digest("audit", name) for name in names}} if names else {}
 
 
 def repair_identity(config: CellConfig) -> dict[str, Any]:
@@ -84,13 +92,13 @@ def repair_identity(config: CellConfig) -> dict[str, Any]:
     repair = config.applied_repair
     if repair.batches == 0:
         return {}
-    content = {"batches": repair.batches, "learning_rate": repair.learning_rate, "code": _repair_code()}
-    return {"repair": content}
-
-
-@cache
-def _repair_code() -> str:
-    return module_digest("unlearning.reverse_repair")
+    return {
+        "repair": {
+            "batches": repair.batches,
+            "learning_rate": repair.learning_rate,
+            "code": stage_digest("repair"),
+        }
+    }
 
 
 def trial_key(config: CellConfig, keys: CellKeys, method: Choice) -> str:
@@ -108,6 +116,7 @@ def trial_key(config: CellConfig, keys: CellKeys, method: Choice) -> str:
             "gold": keys.gold,
             "method": method.identity(),
             "code": code_digest("method", method.name),
+            **harness_identity(),
             **repair_identity(config),
         },
     )

@@ -24,7 +24,9 @@ FROM tags AS tag
 JOIN runs AS run ON run.run_uuid = tag.run_uuid
 JOIN experiments AS experiment ON experiment.experiment_id = run.experiment_id
 LEFT JOIN tags AS failure ON failure.run_uuid = run.run_uuid AND failure.key = ?
+LEFT JOIN tags AS retired ON retired.run_uuid = run.run_uuid AND retired.key = ?
 WHERE tag.key = ? AND experiment.name = ? AND run.lifecycle_stage = 'active' AND run.status != 'RUNNING'
+AND retired.key IS NULL
 ORDER BY run.end_time, run.run_uuid
 """
 
@@ -53,9 +55,15 @@ def is_absent(uri: str) -> bool:
     return is_local(uri) and not path_of(uri).exists()
 
 
-def ended_cells(uri: str, experiment: str, key_tag: str, failure_tag: str, key: str | None) -> list[Ended]:
-    """Ended runs of all cells of an experiment, or of the one with ``key``; oldest first."""
-    query, values = _ENDED, [failure_tag, key_tag, experiment]
+def ended_cells(uri: str, experiment: str, tags: tuple[str, str, str], key: str | None = None) -> list[Ended]:
+    """Ended runs of all cells of an experiment, or of the one with ``key``; oldest first.
+
+    Args:
+        tags: names of the tags that hold the cell key, the cause of a failure, and why a run was retired;
+            retired runs are left out.
+    """
+    key_tag, failure_tag, retired_tag = tags
+    query, values = _ENDED, [failure_tag, retired_tag, key_tag, experiment]
     if key is not None:
         query, values = query.replace("ORDER BY", "AND tag.value = ? ORDER BY"), [*values, key]
     return [tuple(row) for row in _select(uri, query, values)]

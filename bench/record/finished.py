@@ -1,5 +1,7 @@
 """Which cells are finished or failed, asked of the MLflow store, the only record of it.
 
+A run that was taken out of the results (``RETIRED_TAG``) does not count: its cell is due again.
+
 A local SQLite store is read directly, because a dry run must not pay for importing MLflow; any
 other store is asked through MLflow's client.
 """
@@ -12,7 +14,7 @@ from dataclasses import dataclass, field
 from bench.config.schema import TrackingConfig
 from bench.record import database
 from bench.record.database import Ended
-from bench.record.names import CELL_KEY_TAG, FAILURE_TAG
+from bench.record.names import CELL_KEY_TAG, FAILURE_TAG, RETIRED_TAG
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Record:
 def recorded(tracking: TrackingConfig, cell: str | None = None) -> Record:
     """What the store holds about all cells of the experiment, or about the one with key ``cell``."""
     if database.is_local(tracking.uri):
-        ended = database.ended_cells(tracking.uri, tracking.experiment, CELL_KEY_TAG, FAILURE_TAG, cell)
+        tags = (CELL_KEY_TAG, FAILURE_TAG, RETIRED_TAG)
+        ended = database.ended_cells(tracking.uri, tracking.experiment, tags, cell)
         return Record.of(ended)
     from bench.record.store import ended_runs
 

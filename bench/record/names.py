@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 CELL_KEY_TAG = "lethe.cell_key"
+CODE_TAG = "lethe.code."
+"""Of cells, before the name of a part: digest of its code (``bench/plan/code.py``)."""
+DATA_KEY_TAG, REQUEST_KEY_TAG, GOLD_KEY_TAG = "lethe.data_key", "lethe.request_key", "lethe.gold_key"
+"""Of cells: keys of the data set, of the deletion request, and of the gold model they are held against."""
+RETIRED_TAG = "lethe.retired"
+"""Of cells that were taken out of all results: why. They stay in the store, and count as not finished."""
 KIND_TAG = "lethe.kind"
 """``cell`` or ``sweep``; in the experiment of the trials ``trial`` or ``tune``. What is made from cells for
 MLflow's pages is of other kinds (``results/mlflow_ui/names.py``): nothing takes it for a cell."""

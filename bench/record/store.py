@@ -27,7 +27,7 @@ from torch import Tensor
 from bench.config.schema import TrackingConfig
 from bench.disk.locks import held
 from bench.record.database import SQLITE, Ended, is_local, path_of
-from bench.record.names import CELL_KEY_TAG, FAILURE_TAG, HEARTBEAT_TAG, KIND_TAG
+from bench.record.names import CELL_KEY_TAG, FAILURE_TAG, HEARTBEAT_TAG, KIND_TAG, RETIRED_TAG
 from bench.record.owner import HEARTBEAT_SECONDS, heartbeat, owner_tags, why_gone
 
 PACKAGES = ("torch", "torch-geometric", "mlflow", "hydra-core", "numpy")
@@ -173,7 +173,10 @@ def every_run(client: MlflowClient, experiment_id: str, filter_string: str) -> l
 
 
 def ended_runs(tracking: TrackingConfig, cell: str | None) -> list[Ended]:
-    """Ended runs of all cells of an experiment, or of one; oldest first, none where it does not exist."""
+    """Ended runs of all cells of an experiment, or of one; oldest first, none where it does not exist.
+
+    Retired runs are left out.
+    """
     client = MlflowClient(tracking_uri=tracking.uri)
     if client.get_experiment_by_name(tracking.experiment) is None:
         return []
@@ -183,6 +186,7 @@ def ended_runs(tracking: TrackingConfig, cell: str | None) -> list[Ended]:
     return [
         (run.data.tags[CELL_KEY_TAG], run.info.run_id, run.info.status, run.data.tags.get(FAILURE_TAG))
         for run in Store(tracking).runs(wanted)
+        if RETIRED_TAG not in run.data.tags
     ]
 
 

@@ -17,7 +17,7 @@ from bench.disk.locks import held_if_free
 from bench.plan.planner import ON_THIS_MACHINE, PlannedCell, Planner
 from bench.record.database import is_local, path_of
 from bench.record.finished import recorded
-from bench.record.names import CELL_KEY_TAG, CELLS_FILE, COMMAND_TAG, FAILURE_TAG, KIND_TAG
+from bench.record.names import CELL_KEY_TAG, CELLS_FILE, COMMAND_TAG, FAILURE_TAG, KIND_TAG, RETIRED_TAG
 from bench.record.store import Store, store_lock
 from bench.sweep.launch import Job, JobLauncher, Task, model_jobs
 from bench.sweep.summary import Row, print_rows
@@ -135,6 +135,8 @@ class Sweep:
         latest: dict[str, Run] = {}
         finished: dict[str, Run] = {}
         for run in self._store.runs(f"tags.`{KIND_TAG}` = 'cell'"):
+            if RETIRED_TAG in run.data.tags:
+                continue
             latest[run.data.tags[CELL_KEY_TAG]] = run
             if run.info.status == "FINISHED":
                 finished[run.data.tags[CELL_KEY_TAG]] = run

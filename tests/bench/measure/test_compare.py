@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.spatial.distance import jensenshannon
 
-from bench.measure.compare import distance_to_gold, js_divergence, rank_biased_overlap, shared_by_depth
+from bench.measure.compare import distance_to_gold, js_divergence, padded
 from datasets.pairs import PairIndex
 
 
@@ -26,15 +26,9 @@ def test_js_divergence_of_disjoint_distributions_is_ln_2() -> None:
     assert float(js_divergence(a, a.flip(1))) == pytest.approx(math.log(2), abs=1e-6)
 
 
-def test_overlap_by_depth_and_rbo() -> None:
-    ours, theirs = torch.tensor([[4, 1, 2]]), torch.tensor([[1, 4, 9]])
-    everything = torch.ones(1, 3, dtype=torch.bool)
-    shared = shared_by_depth(ours, everything, theirs, everything)
-    assert shared.tolist() == [[0.0, 2.0, 2.0]]
-    expected = (0.9 * 1.0 + 0.81 * 2 / 3) / (1 + 0.9 + 0.81)
-    assert float(rank_biased_overlap(shared, torch.tensor([3]))) == pytest.approx(expected)
-    shorter = (0.9 * 1.0) / (1 + 0.9)
-    assert float(rank_biased_overlap(shared, torch.tensor([2]))) == pytest.approx(shorter)
+def test_what_could_not_be_ranked_is_padding() -> None:
+    items, valid = torch.tensor([[4, 1, 2]]), torch.tensor([[True, True, False]])
+    assert padded(items, valid).tolist() == [[4, 1, -1]]
 
 
 def test_distance_of_a_model_to_itself_is_nothing() -> None:

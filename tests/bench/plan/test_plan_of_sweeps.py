@@ -11,7 +11,7 @@ from hydra import initialize_config_dir
 from bench.config.compose import CONFIG_DIR, _compose, _Composer, expand, plain
 from bench.config.schema import CellConfig
 from bench.machine.hardware import processor_name
-from bench.plan.estimate import Estimator, readable
+from bench.plan.dry import Estimator, readable
 from bench.plan.planner import PlannedCell, Planner
 from bench.record.finished import Record, recorded
 from bench.record.store import Store
