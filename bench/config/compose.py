@@ -39,7 +39,7 @@ from datasets.errors import InputError, choices, place
 
 CONFIG_NAME = "config"
 UNION = "union"
-"""Sweep parameter whose lines (or parts between ``;``) are sweeps of their own, run as one sweep."""
+"""Sweep parameter whose lines (or parts between ``;``) are products of their own, run as one sweep."""
 
 
 @dataclass(frozen=True)
