@@ -97,7 +97,7 @@ def _run(
             with sweep.watched():
                 run_application(cell_job, argv)
     code = sweep.report()
-    if present is not None and cells[0].config.tracking.publish and (due or len(cells) > 1):
+    if present is not None and cells[0].config.tracking.refresh and (due or len(cells) > 1):
         _present(present, sweep.ended())
     return code
 
@@ -110,7 +110,7 @@ def _present(present: Presenter, ended: EndedSweep) -> None:
         log.debug("presenting failed", exc_info=error)
         print(
             f"warning: MLflow's pages could not be brought up to date ({type(error).__name__}: "
-            f"{_first_line(error)}); all results are recorded, and python -m results publish makes the pages",
+            f"{_first_line(error)}); all results are recorded, and python -m results refresh makes the pages",
             file=sys.stderr,
         )
 

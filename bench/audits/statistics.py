@@ -34,10 +34,10 @@ def attack_figures(members: Floats, others: Floats, seed: int) -> dict[str, floa
     }
 
 
-def share_with_interval(name: str, hits: int, trials: int) -> dict[str, float]:
-    """``name`` = hits / trials with Wilson's 95 % interval as ``<name>_low`` and ``<name>_high``."""
-    interval = binomtest(hits, trials).proportion_ci(method="wilson")
-    return {name: hits / trials, f"{name}_low": float(interval.low), f"{name}_high": float(interval.high)}
+def share_with_interval(name: str, hits: int, attempts: int) -> dict[str, float]:
+    """``name`` = hits / attempts with Wilson's 95 % interval as ``<name>_low`` and ``<name>_high``."""
+    interval = binomtest(hits, attempts).proportion_ci(method="wilson")
+    return {name: hits / attempts, f"{name}_low": float(interval.low), f"{name}_high": float(interval.high)}
 
 
 def mean_with_interval(name: str, values: Floats, seed: int) -> dict[str, float]:

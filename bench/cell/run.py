@@ -107,7 +107,7 @@ def _log_dataset(store: Store, run_id: str, cell: PlannedCell) -> None:
 
 
 def setting_tags(cell: PlannedCell) -> dict[str, str]:
-    """The place in the grid, and the keys of the stages before the cell's own."""
+    """The cell's labels, and the keys of the stages before the cell's own."""
     config = cell.config
     tags = {
         f"lethe.{stage}_key": key for stage, key in dataclasses.asdict(cell.keys).items() if stage != "cell"

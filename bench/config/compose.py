@@ -40,7 +40,7 @@ CONFIG_NAME = "config"
 SWEEPER = "hydra_plugins.lethe.PlannedSweeper"
 """The one sweeper that starts what was planned (bench/sweep/planned.py)."""
 UNION = "union"
-"""Sweep parameter whose lines (or parts between ``;``) are sweeps of their own, run as one sweep."""
+"""Sweep parameter whose lines (or parts between ``;``) are products of their own, run as one sweep."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The dry run: every cell, what is finished, which models are cached, what the rest may cost.
+"""The dry run: the cells, what is finished, which models are cached, what the rest may cost.
 
 The cost comes from past runs on the same hardware: median seconds of like with like. Training: same data set
 and backbone. Unlearning: same data set, backbone and method. Evaluation and start-up are not counted.

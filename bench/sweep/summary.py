@@ -46,7 +46,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Row:
-    """One cell: its place in the grid, its state and what MLflow holds for it."""
+    """One row of the printed table: a cell, its labels, its state and what MLflow holds for it."""
 
     labels: dict[str, str]
     state: str
@@ -75,8 +75,8 @@ def print_rows(rows: Sequence[Row], console: Console | None = None) -> None:
         table.add_column("\nstate", no_wrap=True)
         signs = {column.metric: _marks(column, members) for column in columns}
         for index, row in enumerate(members):
-            cells = [_cell(column, row, signs[column.metric].get(index, "")) for column in columns]
-            table.add_row(row.labels["method"], *cells, row.state)
+            texts = [_text(column, row, signs[column.metric].get(index, "")) for column in columns]
+            table.add_row(row.labels["method"], *texts, row.state)
         console.print(table)
     console.print(
         "** best, * second among the methods (original and retrain are references). "
@@ -104,7 +104,7 @@ def _marks(column: Column, rows: Sequence[Row]) -> dict[int, str]:
     return {index: SIGNS[mark] for index, mark in marks(losses(values, column.goal, gold), fewest=1).items()}
 
 
-def _cell(column: Column, row: Row, mark: str) -> str:
+def _text(column: Column, row: Row, mark: str) -> str:
     if column.metric not in row.metrics:
         return "-  "
     return f"{column.pattern.format(row.metrics[column.metric])}{mark:<2}"

@@ -18,7 +18,7 @@ class TrainConfig:
     batch_size: Positive = 2048
     max_epochs: Positive = 1000
     patience: Annotated[int, Field(ge=0)] = 20
-    """Stop when more than this many evaluations in a row did not improve validation recall@20."""
+    """Stop when more than this many evaluations one after another did not improve validation recall@20."""
     eval_every: Positive = 1
     lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Learning rate = learning_rate * lr_decay ** (epoch / lr_decay_every)."""

@@ -74,8 +74,8 @@ def _page(
 ) -> Canvas:
     size = (PANEL[0] * len(settings), PANEL[1] * 1.7)
     canvas = Canvas(figsize=size, layout="constrained")
-    grid = canvas.subplots(2, len(settings), squeeze=False, sharex="col")
-    for column, setting in zip(grid.T, settings, strict=True):
+    panels = canvas.subplots(2, len(settings), squeeze=False, sharex="col")
+    for column, setting in zip(panels.T, settings, strict=True):
         gold = source.gold(setting)
         for ax, (metric, name) in zip(column, PRINTED, strict=True):
             _panel(ax, every[setting], metric, source.styles)

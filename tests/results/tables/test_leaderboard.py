@@ -12,8 +12,8 @@ from bench.record.store import Store
 from results.__main__ import main as command
 from results.runs.frame import CellRun, cells, runs
 from results.runs.settings import variants
-from results.tables.grid import Text
 from results.tables.leaderboard import leaderboard, standings
+from results.tables.text_table import Text
 from tests.results.store import record, store, table_cell
 
 
@@ -53,9 +53,9 @@ def test_runs_tell_why_a_cell_failed(uri: str) -> None:
 
 
 def test_leaderboard_is_mean_and_deviation_over_seeds(uri: str) -> None:
-    grid = leaderboard(standings(runs(uri, "lethe"), {}))
-    assert grid.header == (("seeds", ""), ("test recall@20", ""))
-    assert grid.rows == ((("d", "b", "user", "tru"), (Text("2"), Text("0.1500", tail=" ± 0.0707"))),)
+    table = leaderboard(standings(runs(uri, "lethe"), {}))
+    assert table.header == (("seeds", ""), ("test recall@20", ""))
+    assert table.rows == ((("d", "b", "user", "tru"), (Text("2"), Text("0.1500", tail=" ± 0.0707"))),)
 
 
 def test_one_seed_has_no_deviation_and_a_missing_metric_is_a_dash() -> None:
@@ -68,8 +68,8 @@ def test_one_seed_has_no_deviation_and_a_missing_metric_is_a_dash() -> None:
 def test_best_and_second_are_methods_and_forgetting_is_ranked_by_the_distance_to_gold() -> None:
     values = {"original": 0.9, "retrain": 0.1, "tru": 0.0, "mmrecun": 0.15, "reset": 0.5}
     found = [made(m, 0, forget__recall_at_20=v, test__recall_at_20=v) for m, v in values.items()]
-    grid = leaderboard(standings(found, {}))
-    marks = {names[3]: tuple(text.mark for text in texts[1:]) for names, texts in grid.rows}
+    table = leaderboard(standings(found, {}))
+    marks = {names[3]: tuple(text.mark for text in texts[1:]) for names, texts in table.rows}
     assert marks == {
         "original": ("", ""),
         "retrain": ("", ""),
@@ -94,9 +94,9 @@ def test_other_options_are_a_row_of_their_own(tmp_path: Path) -> None:
     record(place, table_cell(0, "tru", "method.gate=false"), {TEST_RECALL: 0.2})
     record(place, table_cell(0, "tru", "train.batch_size=99"), {TEST_RECALL: 0.1})
     found = runs(place.uri, "lethe")
-    grid = leaderboard(standings(found, variants(found)))
-    assert grid.labels[-1] == "options"
-    assert [names[-1] for names, _ in grid.rows] == ["default", "gate=False", "train.batch_size=99"]
+    table = leaderboard(standings(found, variants(found)))
+    assert table.labels[-1] == "options"
+    assert [names[-1] for names, _ in table.rows] == ["default", "gate=False", "train.batch_size=99"]
 
 
 def test_command_line(uri: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
