@@ -314,6 +314,9 @@ def test_a_dry_run_writes_nothing(shop: Path, capsys: pytest.CaptureFixture[str]
     for told in ("orders.csv", "pictures", "5-core", "no model", "Nothing was written"):
         assert told in shown
     assert digests(shop) == before
+    assert prepare(shop) == 0
+    assert prepare(shop, "--dry-run") == 0
+    assert "this needs --overwrite" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_same_command_again_does_nothing(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
