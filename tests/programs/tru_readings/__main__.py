@@ -21,16 +21,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-<<<<<<< HEAD
 from bench.config.compose import expand_grid, stated_options
 from bench.disk.files import write_text
-from bench.plan.planner import Planner
+from bench.plan.planner import PlannedCell, Planner
 from bench.plan.rehearsal import rehearse
-=======
-from bench.files import write_text
-from bench.grid import expand_grid, stated_options
-from bench.plan import PlannedCell, Planner, rehearse
->>>>>>> tru
 from datasets.errors import InputError
 
 DONE, NOTHING, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
