@@ -1,4 +1,4 @@
-"""The dry run: the grid, what is finished, which models are cached, what the rest may cost."""
+"""The dry run: the cells, what is finished, which models are cached, what the rest may cost."""
 
 from __future__ import annotations
 
