@@ -63,8 +63,9 @@ CITING = ROOT / "results" / "published"
 """Data that cites files of other repositories as its sources."""
 OUTSIDE = re.compile(
     r"\bspec [\w-]+\.md|\bspec/|\bspec,? section|\blab-notes\b|(?<![\w/.])shared/\w|/work/\w"
+    r"|\.md,? (?:[A-Z]\d|\d+\.\d|§|sections? \d)"
 )
-"""Words for files that are not part of the repository."""
+"""Words for files that are not part of the repository; none of its own documents has numbered sections."""
 
 
 @cache
