@@ -22,11 +22,12 @@ LABELS = ("dataset", "method", KIND_TAG)
 
 
 def cell(store: Store, key: str, status: str, **metrics: float) -> str:
-    """A run of a cell; the labels of ``key`` are overwritten once, metrics have two steps, the latest first."""
+    """A run of a cell; the labels of ``key`` are overwritten once, the last step is logged first."""
     run = store.start("cell", {KIND_TAG: "cell", CELL_KEY_TAG: key, "dataset": "before", "method": "tru"})
     store.log(run, tags={"dataset": "baby"}, params={"method": "a parameter is no tag"})
     for name, value in metrics.items():
-        store.log(run, curves={name.replace("__", "/"): [(1, value), (0, value / 2)]})
+        for step in (1, 0):
+            store.log(run, curves={name.replace("__", "/"): [(step, value * (2 - step))]})
     if status == "FAILED":
         store.fail(run, ValueError("no"))
     elif status == "KILLED":
