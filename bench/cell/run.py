@@ -12,7 +12,7 @@ from bench.cell.setting import Role, SettingStage
 from bench.config.schema import CellConfig
 from bench.disk.space import is_disk_full, require_space
 from bench.machine.devices import describe
-from bench.machine.reproducible import products_are_thread_invariant
+from bench.machine.process import products_are_thread_invariant
 from bench.machine.seeding import deterministic
 from bench.plan.code import code_of
 from bench.plan.dataset import reader_of

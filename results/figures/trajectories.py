@@ -21,7 +21,7 @@ from results.figures.base import (
     PANEL,
     Figure,
     Pages,
-    by_backbone,
+    backbone_pages,
     colour,
     legend,
     marker,
@@ -57,9 +57,7 @@ class Trajectories(Figure):
 
     def pages(self, source: Source) -> Pages:
         """Settings where a method logged its way."""
-        every = {setting: lines(source, groups) for setting, groups in source.defaults.items()}
-        every = {setting: found for setting, found in every.items() if found}
-        return [(backbone, _page(source, own, every)) for backbone, own in by_backbone(every).items()]
+        return backbone_pages(source, lambda groups: lines(source, groups), _page)
 
 
 def lines(source: Source, groups: Sequence[Group]) -> list[Line]:
