@@ -24,7 +24,7 @@ from bench.config.compose import CONFIG_DIR, expand
 from bench.config.schema import CellConfig
 from bench.machine.process import BIT_EQUAL_PRODUCTS, prepare_process
 from bench.plan.dataset import reader_of, summary_of
-from bench.plan.keys import data_key
+from bench.plan.keys import data_key, used_data_key
 from bench.record.names import KIND_TAG
 from datasets.errors import InputError
 
@@ -206,7 +206,7 @@ def _counts(cell: CellConfig) -> str:
     splits = f"{counts.train}/{counts.valid}/{counts.test}"
     content = ", ".join(f"{name} {shape[1]}-d" for name, shape in counts.features.items()) or "no content"
     size = f"{counts.num_users} users, {counts.num_items} items, {splits} pairs"
-    return f"{cell.dataset.name}: {size}, {content}; data key {key}"
+    return f"{cell.dataset.name}: {size}, {content}; data key {used_data_key(key, counts)}"
 
 
 if __name__ == "__main__":

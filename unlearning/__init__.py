@@ -25,5 +25,6 @@ METHODS: dict[str, str] = {
     "scalegun": "unlearning.scalegun:ScaleGUN",
 }
 
-REFERENCE_METHODS = ("original", "retrain")
+GOLD_METHOD = "retrain"
+REFERENCE_METHODS = ("original", GOLD_METHOD)
 """Reference systems, which approximate methods are held against; never marked as best."""

@@ -22,6 +22,7 @@ class Trained:
     model: Recommender
     train_seconds: float
     examples: int
+    steps: int
 
 
 class Workshop(ABC):
@@ -96,8 +97,12 @@ class Recorder(ABC):
         """End of an epoch: evaluates the trajectory and stores ``values`` as points of curves."""
 
     @abstractmethod
-    def examples(self, count: int) -> None:
-        """Count training examples (gradient steps x examples), the device-free cost."""
+    def examples(self, count: int, steps: int = 1) -> None:
+        """Count training examples, the device-free cost: once per batch on which a gradient is taken.
+
+        ``steps`` is the number of gradients that ``count`` examples went into: more for a whole training, 0
+        for a batch that goes into the gradient of another.
+        """
 
 
 @dataclass

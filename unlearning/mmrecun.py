@@ -109,7 +109,7 @@ class MMRecUn(UnlearningMethod):
 
         def objective(retained: Batch) -> Tensor:
             forgotten = next(forget)
-            recorder.examples(forgotten.users.numel())
+            recorder.examples(forgotten.users.numel(), steps=0)  # one gradient with the retain batch
             reverse = base_objective(model, options, forgotten)
             return options.alpha * reverse + (1 - options.alpha) * model.loss(retained).total
 

@@ -140,7 +140,7 @@ class UltraRE(UnlearningMethod):
             touched += 1
             if trains(after):
                 trained = train_shard(problem.workshop, after, shard, options.shard_epochs)
-                recorder.examples(trained.examples)
+                recorder.examples(trained.examples, trained.steps)
                 models[shard] = trained.model
         if not models:
             raise InputError(
@@ -149,8 +149,8 @@ class UltraRE(UnlearningMethod):
             )
         ensemble = self._combined(problem.retain, prepared.partition, models, problem.generator)
 
-        def report(current: ShardEnsemble, loss: float, examples: int) -> None:
-            recorder.examples(examples)
+        def report(current: ShardEnsemble, loss: float, examples: int, steps: int) -> None:
+            recorder.examples(examples, steps)
             recorder.epoch(current, {"loss/combiner": loss})
 
         fit(ensemble, problem.retain, options, problem.generator, problem.batch_size, report)
@@ -185,11 +185,11 @@ def fit(
     options: UltraREOptions,
     generator: torch.Generator,
     batch_size: int,
-    report: Callable[[ShardEnsemble, float, int], None],
+    report: Callable[[ShardEnsemble, float, int, int], None],
 ) -> None:
     """Train the combiner in place on the training or validation pairs of ``data``.
 
-    ``report`` is told the ensemble, the mean loss and the number of examples of every pass.
+    ``report`` is told the ensemble, the mean loss, the number of examples and of steps of every pass.
     """
     pairs = data.train if options.combiner_data == "train" else data.valid
     known = torch.cat([data.train, data.valid], dim=1) if options.combiner_data == "valid" else data.train
@@ -199,4 +199,4 @@ def fit(
         loss = descend(
             ensemble, sampler.epoch(batch_size), lambda batch: ensemble.loss(batch).total, optimiser
         )
-        report(ensemble, loss, len(sampler))
+        report(ensemble, loss, len(sampler), sampler.num_batches(batch_size))

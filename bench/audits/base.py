@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from bench.measure.evaluate import evaluating
+from bench.measure.targets import Candidates
 from bench.train.options import TrainConfig
 from datasets.interactions import InteractionData
 from datasets.poison_options import Poison
@@ -34,7 +35,8 @@ class AuditContext:
     ``full`` and ``retain`` are the data before and after ``request``. ``train`` says how models are
     trained in this cell. ``references`` holds the models ``original`` and ``gold``; it is empty while
     a cell is only planned. ``train_model(data, purpose)`` gives the cell's backbone trained on other
-    data, from the model cache if it is there.
+    data, from the model cache if it is there. ``candidates`` says whether withdrawn items are ranked
+    (``bench.measure.targets``).
     """
 
     full: InteractionData
@@ -45,6 +47,7 @@ class AuditContext:
     train: TrainConfig
     references: Mapping[str, Recommender] = field(default_factory=dict)
     train_model: TrainModel = _cannot_train
+    candidates: Candidates = "all"
 
 
 @dataclass(frozen=True)

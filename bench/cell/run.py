@@ -14,6 +14,7 @@ from bench.disk.space import is_disk_full, require_space
 from bench.machine.devices import describe
 from bench.machine.process import products_are_thread_invariant
 from bench.machine.seeding import deterministic
+from bench.measure.lists import LISTS_FILE
 from bench.plan.code import code_of
 from bench.plan.dataset import reader_of
 from bench.plan.planner import PlannedCell
@@ -30,8 +31,15 @@ from bench.record.parameters import parameters
 from bench.record.progress import phase, reporting
 from bench.record.store import Store
 from bench.train.loop import TrainingRecord
+from datasets.validation import DataSummary
 
 log = logging.getLogger(__name__)
+
+COLD_COUNTS = (
+    *("users_without_train", "items_without_train"),
+    *("valid_of_cold_users", "test_of_cold_users", "valid_of_cold_items", "test_of_cold_items"),
+)
+"""Of the data set, logged with every cell: docs/protocol.md."""
 
 
 def run_cell(cell: PlannedCell) -> str:
@@ -56,7 +64,7 @@ def run_cell(cell: PlannedCell) -> str:
             _log_dataset(store, run_id, cell)
             result = pipeline.run()
             phase("recording")
-            _record(store, run_id, result)
+            _record(store, run_id, result, cell.summary)
         store.finish(run_id)
     except BaseException as error:
         _record_failure(store, run_id, error)
@@ -132,10 +140,11 @@ def _tags(cell: PlannedCell) -> dict[str, str]:
     return tags
 
 
-def _record(store: Store, run_id: str, result: CellResult) -> None:
+def _record(store: Store, run_id: str, result: CellResult, data: DataSummary) -> None:
     request = result.request
     counts = {"request/pairs": request.forget.shape[1], "request/users": len(request.users)}
     counts["request/items"] = len(request.items)
+    counts |= {f"data/{name}": getattr(data, name) for name in COLD_COUNTS}
     curves = _curves("unlearn", result.trajectory)
     for role, record in (("original", result.original), ("gold", result.gold)):
         curves |= _curves(role, record.curve)
@@ -145,13 +154,15 @@ def _record(store: Store, run_id: str, result: CellResult) -> None:
     notes = {f"note.{key}": str(value) for key, value in result.notes.items()}
     store.log(run_id, metrics=metrics, curves=curves, tags=notes)
     store.log_arrays(run_id, "per_user.safetensors", result.measured.per_user)
+    store.log_arrays(run_id, LISTS_FILE, result.measured.lists)
     if result.audit_arrays:
         store.log_arrays(run_id, "audits.safetensors", result.audit_arrays)
     store.log_json(run_id, "trajectory.json", result.trajectory)
 
 
 def _training_metrics(role: str, record: TrainingRecord) -> dict[str, float]:
-    return {
+    share = record.processor_share
+    return ({} if share is None else {f"train/{role}_processor_share": share}) | {
         f"train/{role}_epochs": record.epochs,
         f"train/{role}_best_epoch": record.best_epoch,
         f"train/{role}_seconds": record.seconds,

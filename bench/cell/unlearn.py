@@ -60,9 +60,9 @@ class WrongResult(TypeError):
 class Unlearned:
     """What a method left, and what it took.
 
-    ``online_seconds`` is the method's own clock (for reference systems the recorded one),
-    ``offline_seconds`` what can happen before any request, ``warmup_seconds`` a discarded pass before
-    the clock.
+    ``online_seconds`` is the method's own clock (for reference systems the recorded one), with its
+    ``propagations`` and ``processor_share`` (None: not known), ``offline_seconds`` what can happen before any
+    request, ``warmup_seconds`` a discarded pass before the clock.
     """
 
     result: UnlearnResult
@@ -70,6 +70,8 @@ class Unlearned:
     offline_seconds: float
     warmup_seconds: float
     recorder: TrajectoryRecorder
+    propagations: int | None
+    processor_share: float | None
 
 
 class UnlearnStage:
@@ -107,7 +109,15 @@ class UnlearnStage:
                 "let it work on copies"
             )
         online = watch.seconds if result.online_seconds is None else result.online_seconds
-        return Unlearned(result, online, result.offline_seconds + offline_seconds, warmup_seconds, recorder)
+        return Unlearned(
+            result=result,
+            online_seconds=online,
+            offline_seconds=result.offline_seconds + offline_seconds,
+            warmup_seconds=warmup_seconds,
+            recorder=recorder,
+            propagations=watch.propagations,
+            processor_share=watch.processor_share,
+        )
 
     def workshop(self, watch: Stopwatch) -> CellWorkshop:
         """Where further backbones are trained; what that took goes on ``watch``."""
@@ -203,7 +213,8 @@ def gold_for(method: str, gold: CachedModel) -> Callable[[], Trained]:
     """How a method asks for gold: reference systems get a copy, all others an error."""
 
     def copied() -> Trained:
-        return Trained(copy.deepcopy(gold.model), gold.record.seconds, gold.record.examples)
+        record = gold.record
+        return Trained(copy.deepcopy(gold.model), record.seconds, record.examples, record.steps)
 
     def refused() -> Trained:
         raise RuntimeError(f"method {method} asked for the gold model, which only reference systems get")

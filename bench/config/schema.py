@@ -50,8 +50,15 @@ EXEMPT_FROM_REPAIR = RepairConfig("exempt")
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """What is measured after unlearning, beside the fixed set of splits."""
+    """How the fixed set of splits is measured, and what is kept beside it (docs/protocol.md)."""
 
+    candidates: Literal["all", "remaining"] = "all"
+    """What is ranked. ``all``: every item, withdrawn ones too, as in the papers. ``remaining``: only items
+    that stay, as a service that took the others off would. Training, and the splits that ask whether
+    withdrawn items are still ranked, always rank all."""
+    lists: Positive = 5000
+    """Users whose top-20 lists are stored, the same for every cell of a data set; all where there are no
+    more."""
     trajectory: bool = True
     """Evaluate after each unlearning epoch (off the clock): the curves of TRU's Figure 7."""
     chunk_scores: Positive = 40_000_000
@@ -193,7 +200,7 @@ def parse_cell(values: Mapping[str, Any]) -> CellConfig:
     reader = str(dataset.pop("reader", ""))
     audits = _group(rest, "audit").get("audits") or ()
     _check_audits(audits)
-    return build(
+    cell = build(
         CellConfig,
         {
             **rest,
@@ -208,6 +215,8 @@ def parse_cell(values: Mapping[str, Any]) -> CellConfig:
         },
         "",
     )
+    cell.train.check()
+    return cell
 
 
 def _data_name(dataset: dict[str, Any], reader: str) -> str:

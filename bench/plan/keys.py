@@ -15,6 +15,7 @@ from bench.config.schema import CellConfig, Choice, as_json
 from bench.config.source import code_digest
 from bench.plan.code import stage_digest
 from bench.plan.request import regime_of
+from datasets.validation import DataSummary
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,12 @@ def data_key(config: CellConfig, identity: dict[str, Any]) -> str:
     """Key of a data set; ``identity`` is what its reader says determines the content."""
     reader = config.dataset.reader
     return digest("data", {"reader": reader, "code": code_digest("reader", reader), "identity": identity})
+
+
+def used_data_key(key: str, summary: DataSummary) -> str:
+    """Key of what is used of a data set: another one where pairs of it are dropped (``datasets.cold``)."""
+    dropped = summary.valid_of_cold_users + summary.test_of_cold_users
+    return digest("data", {"read": key, "dropped": "held-out pairs of cold users"}) if dropped else key
 
 
 def cell_keys(config: CellConfig, data: str, request_file: str, device: str) -> CellKeys:
@@ -117,6 +124,7 @@ def trial_key(config: CellConfig, keys: CellKeys, method: Choice) -> str:
             "method": method.identity(),
             "code": code_digest("method", method.name),
             **harness_identity(),
+            "candidates": config.evaluate.candidates,
             **repair_identity(config),
         },
     )

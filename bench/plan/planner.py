@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bench.config.schema import CellConfig
 from bench.config.source import class_constant
 from bench.plan.dataset import reader_of, summary_of
-from bench.plan.keys import CellKeys, cell_keys, data_key
+from bench.plan.keys import CellKeys, cell_keys, data_key, used_data_key
 from bench.plan.request import regime_of, request_checksum
 from bench.record.finished import Record, recorded
 from datasets.errors import InputError
@@ -90,7 +90,8 @@ class Planner:
         check_content(config, reader.modalities())
         if label not in self._data:
             key = data_key(config, reader.identity())
-            self._data[label] = key, summary_of(reader, key, config.cache.dir), reader.id_maps()
+            summary = summary_of(reader, key, config.cache.dir)
+            self._data[label] = used_data_key(key, summary), summary, reader.id_maps()
         return self._data[label]
 
     def _record(self, config: CellConfig, cell: str) -> Record:

@@ -32,8 +32,10 @@ class TrialPipeline:
         self.device = self._stage.device
         with self._deterministic():
             self.setting = self._stage.load().without_test()
-        limit = cell.config.evaluate.chunk_scores
-        self._yardstick = Measurement(self.setting.full, self.setting.retain, self.setting.request, limit)
+        setting, rules = self.setting, cell.config.evaluate
+        self._yardstick = Measurement(
+            setting.full, setting.retain, setting.request, rules.chunk_scores, rules.candidates
+        )
 
     def reference(self, role: str) -> Figures:
         """Figures of the ``original`` model (on the full graph) or the ``gold`` model."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -41,18 +42,19 @@ FORMS: dict[str, dict[str, Any]] = {
 
 
 class Tape(Recorder):
-    """Keeps the curves, the epoch ends' weights and the number of examples."""
+    """Keeps the curves, and the numbers of examples and steps."""
 
     def __init__(self) -> None:
         self.curves: list[dict[str, float]] = []
-        self.count = 0
+        self.count = self.steps = 0
 
     def epoch(self, model: Recommender, values: dict[str, float] | None = None) -> None:
         model.eval()  # as an evaluation that forgets to restore the mode would leave it
         self.curves.append(dict(values or {}))
 
-    def examples(self, count: int) -> None:
+    def examples(self, count: int, steps: int = 1) -> None:
         self.count += count
+        self.steps += steps
 
 
 def request(regime: str, data: InteractionData) -> DeletionRequest:
@@ -81,7 +83,8 @@ class TinyWorkshop(Workshop):
         kind = load_class("backbone", self.backbone)
         epochs = epochs or 5
         model = train(kind(data, kind.Options()), data, epochs)
-        return Trained(model, train_seconds=2.0, examples=epochs * data.train.shape[1])
+        steps = epochs * math.ceil(data.train.shape[1] / BATCH_SIZE)
+        return Trained(model, train_seconds=2.0, examples=epochs * data.train.shape[1], steps=steps)
 
 
 def problem(regime: str = "user", seed: int = 0, backbone: str = "lightgcn") -> Problem:
@@ -90,7 +93,7 @@ def problem(regime: str = "user", seed: int = 0, backbone: str = "lightgcn") -> 
     asked = request(regime, data)
 
     def gold() -> Trained:
-        return Trained(copy.deepcopy(trained("lightgcn")), train_seconds=12.5, examples=321)
+        return Trained(copy.deepcopy(trained("lightgcn")), train_seconds=12.5, examples=321, steps=5)
 
     return Problem(
         full=data,

@@ -157,3 +157,29 @@ def test_a_backbone_without_an_item_table_is_accepted(method: str) -> None:
     unlearner = accepted(method, model)
     task = ready(unlearner, model, task)
     unlearner.unlearn(copy.deepcopy(model), task, Tape())
+
+
+STEPS_WITHOUT_A_GRADIENT = {"scalegun", "retrain"}
+"""A Newton step of a closed form; gold's steps, which were taken elsewhere."""
+
+
+@pytest.mark.parametrize(
+    ("method", "options"), [*((method, {}) for method in METHODS), ("mmrecun", {"schedule": "mixed"})]
+)
+def test_reports_one_step_per_gradient(
+    method: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Statistics and probes too; a batch beside another in one gradient is none of its own."""
+    if method in STEPS_WITHOUT_A_GRADIENT:
+        pytest.skip("its steps are not gradients of the model it is given")
+    unlearner = accepted(method, trained("mgcn"))
+    if options:
+        unlearner = type(unlearner)(dataclasses.replace(unlearner.options, **options))
+    task = ready(unlearner, trained("mgcn"), problem(backbone="mgcn"))
+    model, tape, taken = private_copy(trained("mgcn"), task), Tape(), []
+    backward, grad = Tensor.backward, torch.autograd.grad
+    monkeypatch.setattr(Tensor, "backward", lambda *a, **k: (taken.append(1), backward(*a, **k))[1])
+    monkeypatch.setattr(torch.autograd, "grad", lambda *a, **k: (taken.append(1), grad(*a, **k))[1])
+    unlearner.unlearn(model, task, tape)
+    assert tape.steps == len(taken)
+    assert (tape.count > 0) == (tape.steps > 0)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench.audits.base import Audit, AuditContext, Figures
 from bench.measure.evaluate import HEADLINE_K, evaluate_split
+from bench.measure.targets import ranks_only, reachable
 from datasets.errors import InputError
 from datasets.pairs import PairIndex
 from models.base import Recommender
@@ -31,7 +32,7 @@ class Fairness(Audit):
         super().__init__(context)
         full, retain = context.full, context.retain
         self._known = PairIndex(retain.train, full.num_users, full.num_items)
-        self._test = PairIndex(full.test, full.num_users, full.num_items)
+        self._test = PairIndex(reachable(full.test, retain), full.num_users, full.num_items)
         activity = self._known.counts
         judged = ((activity > 0) & (self._test.counts > 0)).nonzero().squeeze(1)
         if len(judged) < QUARTERS:
@@ -50,7 +51,7 @@ class Fairness(Audit):
 
         Groups: ``active``, ``inactive``, ``quarter_1`` (least active) to ``quarter_4``.
         """
-        scorer = model.scorer()
+        scorer = ranks_only(model.scorer(), self.context.candidates, self.context.retain)
         result = evaluate_split(scorer, self._test, self._known, self.context.chunk_scores, (HEADLINE_K,))
         means = {name: result.among(self._mask(users)).means() for name, users in self._groups.items()}
         found: Figures = {f"{m}/{name}": mean[m] for name, mean in means.items() for m in (RECALL, NDCG)}

@@ -13,6 +13,7 @@ from torch import Tensor
 from bench.audits.base import Audit, AuditContext, Figures, MemoryClaim
 from bench.audits.statistics import share_with_interval
 from bench.measure.evaluate import HEADLINE_K, evaluate_split, ranked_lists
+from bench.measure.targets import reachable
 from datasets.errors import InputError
 from datasets.pairs import PairIndex
 from datasets.poison import Injection
@@ -33,7 +34,8 @@ class PoisonAudit(Audit):
         self.injection = self._injection()
         device = full.train.device
         self._known = PairIndex(context.retain.train, full.num_users, full.num_items)
-        self._clean_test = PairIndex(full.test, full.num_users, full.num_items)
+        test = reachable(full.test, context.retain)
+        self._clean_test = PairIndex(test, full.num_users, full.num_items)
         self._targets = torch.tensor(self.injection.targets, device=device)
         active = context.retain.train[0].unique()
         self.clean: Tensor = active[active < self.injection.users[0]]
