@@ -32,13 +32,14 @@ HALF_WRITTEN_SECONDS = 5.0
 CONTENT = {
     "models": ("model", "weights.safetensors", "weights_sha256"),
     "item_graphs": ("item graph", "graph.safetensors", "graph_sha256"),
+    "prepared": ("prepared state", "tensors.safetensors", "tensors_sha256"),
 }
 """Folders of the cache: what an entry is, the file that it holds, and where its record has the checksum."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A cached model or item graph: its folder, its size in bytes, the days since it was last used."""
+    """What is cached under a key: its folder, its size in bytes, the days since it was last used."""
 
     folder: Path
     size: int
@@ -62,7 +63,7 @@ class Entry:
 
 
 def entries(cache: Path) -> list[Entry]:
-    """Every cached model, then every item graph, the ones set aside as damaged among them."""
+    """Every cached model, item graph and prepared state, the ones set aside as damaged among them."""
     folders = [path for place in CONTENT for path in sorted((cache / place).glob("[!.]*")) if path.is_dir()]
     return [
         Entry(
@@ -104,8 +105,8 @@ def prune(cache: Path, days: float | None, keep: set[str] | None, dry: bool) -> 
     """Remove entries unused for ``days``, not in ``keep``, or set aside as damaged; those it removed.
 
     Args:
-        keep: keys of models to keep whatever their age; None removes by age alone. Item graphs are named
-            by no run: they go by age.
+        keep: keys of models to keep whatever their age; None removes by age alone. Item graphs and prepared
+            states are named by no run: they go by age.
         dry: remove nothing, only say what would go.
     """
     removed = []
@@ -168,11 +169,12 @@ def _prune(options: argparse.Namespace, console: Console) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.cache", description="Care for the cache of models and item graphs."
+        prog="python -m bench.cache",
+        description="Care for the cache of models, item graphs and prepared states.",
     )
     parser.add_argument("--dir", type=Path, default=Path("cache"), help="the cache folder (cache.dir)")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("list", help="every cached model and item graph")
+    verbs.add_parser("list", help="every cached model, item graph and prepared state")
     verbs.add_parser("size", help="how many, how large")
     verbs.add_parser("verify", help="compare each with its checksum")
     pruning = verbs.add_parser("prune", help="remove entries and what dead processes left")

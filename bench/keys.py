@@ -16,7 +16,7 @@ from typing import Any
 from bench.config import CellConfig, Choice, as_json
 from bench.source import audit_digest, code_digest, module_digest
 
-STAGE_VERSIONS = {"data": 1, "request": 1, "item_graph": 1, "model": 1, "cell": 1, "trial": 1}
+STAGE_VERSIONS = {"data": 1, "request": 1, "item_graph": 1, "model": 1, "cell": 1, "trial": 1, "prepared": 1}
 
 
 def canonical(content: Any) -> str:
@@ -104,6 +104,19 @@ def repair_identity(config: CellConfig) -> dict[str, Any]:
 @cache
 def _repair_code() -> str:
     return module_digest("unlearning.reverse_repair")
+
+
+def prepared_key(original: str, method: Choice, device: dict[str, Any]) -> str:
+    """Key of what a method prepares before any request.
+
+    Args:
+        original: key of the model that it starts from.
+        method: with the options that preparing reads; the others at their defaults.
+        device: hardware and threads: a recorded time may only meet times of the same.
+    """
+    code = code_digest("method", method.name)
+    content = {"original": original, "method": method.identity(), "code": code, "device": device}
+    return digest("prepared", content)
 
 
 def trial_key(config: CellConfig, keys: CellKeys, method: Choice) -> str:

@@ -13,14 +13,16 @@ from torch import Tensor
 
 from bench.audits.base import AuditContext, Audited, run_audits
 from bench.cache import CachedModel, ModelCache
-from bench.config import CellConfig, as_json
+from bench.config import CellConfig, Choice, as_json
 from bench.dataset import in_words, read_checked, reader_of
 from bench.devices import describe, resolve, share_threads
 from bench.item_graph_cache import ItemGraphCache
+from bench.keys import prepared_key
 from bench.measure import Measured, Measurement
 from bench.names import SPEEDUP
 from bench.objective import matmul_precision
 from bench.plan import PlannedCell
+from bench.prepared_cache import Prepared, PreparedCache, preparing
 from bench.progress import phase, progress
 from bench.recorder import TrajectoryRecorder
 from bench.registry import load_class
@@ -64,6 +66,7 @@ class CellPipeline:
         share_threads(cell.config.run.threads, cell.config.launch.jobs)
         self.device = resolve(cell.config.device)
         self.cache = ModelCache(cell.config.cache.dir)
+        self.prepared = PreparedCache(cell.config.cache.dir)
         self.graphs = ItemGraphCache(cell.config.cache.dir, cell.config.backbone, cell.config.data_name)
 
     def run(self) -> CellResult:
@@ -179,6 +182,28 @@ class CellPipeline:
         self, method: UnlearningMethod, original: Recommender, problem: Problem
     ) -> tuple[Problem, float]:
         """The problem with what the method makes ready before any request, and the seconds that took."""
+        if type(method).prepare is UnlearningMethod.prepare:
+            return problem, 0.0
+        method, name = preparing(method), self.config.method.name
+        if not method.keeps_prepared:
+            made = self._prepare(method, original, problem)
+        else:
+            device = dataclasses.asdict(describe(self.device))
+            key = prepared_key(self.keys.original, Choice(name, method.options), device)
+            about = {
+                "role": f"preparation of {name}",
+                "dataset": self.config.dataset.name,
+                "backbone": self.config.backbone.identity(),
+                "method": as_json(method.options),
+                "seed": self.config.seed,
+                "device": device,
+            }
+            made = self.prepared.get_or_prepare(
+                key, self.device, lambda: self._prepare(method, original, problem), about
+            )
+        return dataclasses.replace(problem, prepared=made.state), made.seconds
+
+    def _prepare(self, method: UnlearningMethod, original: Recommender, problem: Problem) -> Prepared:
         purpose, watch = f"prepare:{self.config.method.name}", Stopwatch(self.device)
         setting = Setting(
             data=problem.full,
@@ -190,8 +215,8 @@ class CellPipeline:
         own = copy.deepcopy(original)
         seed_everything(self.config.seed, purpose)
         with watch.running():
-            prepared = method.prepare(own, setting)
-        return dataclasses.replace(problem, prepared=prepared), watch.seconds
+            state = method.prepare(own, setting)
+        return Prepared(state, watch.seconds)
 
     def _repair(
         self, result: UnlearnResult, problem: Problem, watch: Stopwatch, recorder: TrajectoryRecorder
