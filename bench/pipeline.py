@@ -19,7 +19,7 @@ from bench.devices import describe, resolve, share_threads
 from bench.item_graph_cache import ItemGraphCache
 from bench.keys import prepared_key
 from bench.measure import Measured, Measurement
-from bench.names import SPEEDUP
+from bench.names import BREAK_EVEN, OFFLINE_SECONDS, SPEEDUP
 from bench.objective import matmul_precision
 from bench.plan import PlannedCell
 from bench.prepared_cache import Prepared, PreparedCache, preparing
@@ -277,13 +277,20 @@ class CellPipeline:
         )
 
     def _times(self, online: float, offline: float, gold: TrainingRecord) -> dict[str, float]:
-        """Times in seconds; the speed-up only where both were taken on the same device and threads."""
+        """Times in seconds; what compares them only where they are of the same device and threads.
+
+        Break-even: the number of requests r with offline + r * online = r * gold's training.
+        """
         times = {
             "time/unlearn_seconds": online,
-            "time/offline_seconds": offline,
+            OFFLINE_SECONDS: offline,
             "time/gold_train_seconds": gold.seconds,
             "time/gold_train_seconds_to_best": gold.seconds_to_best,
         }
-        if online > 0 and gold.device == describe(self.device):
+        if gold.device != describe(self.device):
+            return times
+        if online > 0:
             times[SPEEDUP] = gold.seconds / online
+        if offline > 0 and gold.seconds > online:
+            times[BREAK_EVEN] = offline / (gold.seconds - online)
         return times

@@ -97,6 +97,8 @@ def test_a_found_state_gives_the_very_same_cell(tmp_path: Path, asked: list[Any]
         {name: value for name, value in result.measured.metrics.items() if not name.startswith("time/")}
         for result in (made, found)
     ]
+    for metrics in kept:
+        metrics.pop("cost/break_even_requests", None)
     assert kept[0] == kept[1]
 
 
@@ -140,6 +142,31 @@ def test_a_method_that_keeps_nothing_prepares_for_every_cell(
 def test_a_method_without_preparation_has_no_offline_seconds(tmp_path: Path) -> None:
     metrics = run(tmp_path).measured.metrics
     assert metrics["time/offline_seconds"] == 0.0
+    assert "cost/break_even_requests" not in metrics
+
+
+def test_break_even_is_where_both_ways_have_cost_the_same(tmp_path: Path, asked: list[Any]) -> None:
+    pipeline = CellPipeline(planned(tmp_path))
+    result = pipeline.run()
+    own, gold = result.measured.metrics, result.gold
+    times = pipeline._times(own["time/unlearn_seconds"], own["time/offline_seconds"], gold)
+    assert own.get("cost/break_even_requests") == times.get("cost/break_even_requests")
+    times = pipeline._times(1.0, 6.0, dataclasses.replace(gold, seconds=3.0))
+    assert times["cost/break_even_requests"] == 3.0, "6 + 3 * 1 s are 3 * 3 s"
+
+
+@pytest.mark.parametrize(
+    "case", ["slower than gold", "as slow as gold", "nothing offline", "another machine"]
+)
+def test_break_even_is_absent_where_it_has_no_meaning(tmp_path: Path, case: str) -> None:
+    pipeline = CellPipeline(planned(tmp_path))
+    gold = dataclasses.replace(pipeline.run().gold, seconds=3.0)
+    if case == "another machine":
+        device = dataclasses.replace(gold.device, threads=gold.device.threads + 1)
+        gold = dataclasses.replace(gold, device=device)
+    online = {"slower than gold": 4.0, "as slow as gold": 3.0}.get(case, 1.0)
+    offline = 0.0 if case == "nothing offline" else 6.0
+    assert "cost/break_even_requests" not in pipeline._times(online, offline, gold)
 
 
 def test_tensors_and_figures_come_back_bit_for_bit(tmp_path: Path) -> None:
