@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.names import (
+    BREAK_EVEN,
     FORGET_RECALL,
     MIA_BALANCED_ACCURACY,
+    OFFLINE_SECONDS,
     OVERLAP,
     REFERENCE_METHODS,
     RETAIN_RECALL,
@@ -33,6 +35,16 @@ COLUMNS: tuple[tuple[str, str, Goal], ...] = (
     (SPEEDUP, "speed-up", "high"),
 )
 """Metric, title, what is best."""
+OFFLINE_COLUMNS: tuple[tuple[str, str, Goal], ...] = (
+    (OFFLINE_SECONDS, "offline seconds", "low"),
+    (BREAK_EVEN, "break-even requests", "low"),
+)
+"""Where a method prepares something before any request; never ranked, for methods without have none."""
+OFFLINE_NOTE = (
+    "offline seconds: preparation before any request, done once; break-even requests: how many have to come "
+    "until it has paid off against retraining for each; absent where it never does, and between times of "
+    "two machines."
+)
 
 
 @dataclass(frozen=True)
@@ -65,11 +77,17 @@ def standings(runs: Iterable[CellRun], variants: Mapping[str, str]) -> list[Stan
     ]
 
 
+def columns_of(found: Sequence[Standing]) -> list[tuple[str, str, Goal]]:
+    """The columns that any of them has a figure for."""
+    every = (*COLUMNS, *OFFLINE_COLUMNS)
+    return [column for column in every if any(column[0] in one.summaries for one in found)]
+
+
 def leaderboard(found: Sequence[Standing]) -> Grid:
     """The standings as a table."""
-    columns = [c for c in COLUMNS if any(c[0] in standing.summaries for standing in found)]
+    columns = columns_of(found)
     with_options = any(standing.options for standing in found)
-    marks = [_marks(found, metric, goal) for metric, _, goal in columns]
+    marks = [_marks(found, metric, goal) if goal != "low" else {} for metric, _, goal in columns]
     rows = []
     for index, one in enumerate(found):
         names = (*one.setting, one.method, *([one.options or "default"] if with_options else []))
@@ -89,12 +107,15 @@ def leaderboard(found: Sequence[Standing]) -> Grid:
             "Bold is best, underlined second among the methods of a setting, without original and retrain.",
             "test, overlap and speed-up: the higher the better; retain, forget and the attack: closest to "
             "retrain's value is best.",
+            *(OFFLINE_NOTE for c in columns if c[0] == OFFLINE_SECONDS),
         ),
     )
 
 
 def _summaries(seeds: Sequence[Mapping[str, float]]) -> dict[str, Summary]:
     metrics = sorted({metric for seed in seeds for metric in seed})
+    if not any(seed.get(OFFLINE_SECONDS) for seed in seeds):
+        metrics = [metric for metric in metrics if metric != OFFLINE_SECONDS]
     return {m: summary([seed[m] for seed in seeds if m in seed]) for m in metrics}
 
 

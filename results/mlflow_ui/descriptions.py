@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.names import SPEEDUP
+from bench.names import OFFLINE_SECONDS, SPEEDUP
 from results.explain import explain_command
 from results.frame import CellRun
 from results.grid import Grid, signed
 from results.groups import SETTING, Group
-from results.leaderboard import COLUMNS
+from results.leaderboard import COLUMNS, OFFLINE_COLUMNS
 from results.markdown import place
 from results.mlflow_ui.aggregate import seeds_text
 from results.mlflow_ui.names import NOTE_LIMIT, run_link, title
@@ -25,10 +25,11 @@ HEADLINES: tuple[Headline, ...] = (
     *((metric, name) for metric, name, _ in COLUMNS),
     ("audit/backdoor/attack_success_rate", "backdoor success rate"),
     (SECONDS, "seconds of unlearning"),
+    *((metric, name) for metric, name, _ in OFFLINE_COLUMNS),
 )
 """Metric and how it is called."""
 SPACE, UNBROKEN = "&nbsp;" * 3, "\u00a0"
-NO_GAP = (SPEEDUP, SECONDS)
+NO_GAP = (SPEEDUP, SECONDS, *(metric for metric, _, _ in OFFLINE_COLUMNS))
 DOES = {
     "original": "is the model before anything was forgotten",
     "retrain": "is **gold**: trained anew without what was to be forgotten",
@@ -155,7 +156,7 @@ def _figures(own: Mapping[str, Sequence[float]], gold: Mapping[str, Sequence[flo
     lines = [_row(titles), rule]
     for metric, name in HEADLINES:
         values = _finite(own.get(metric, ()))
-        if not values:
+        if not values or (metric == OFFLINE_SECONDS and not any(values)):
             continue
         others = _finite(gold.get(metric, ())) if gold else []
         beside = [_number(others), _gap(metric, values, others)] if gold else []

@@ -11,11 +11,19 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.names import FORGET_RECALL, REFERENCE_METHODS, RETAIN_RECALL, SPEEDUP, TEST_RECALL, VALID_RECALL
+from bench.names import (
+    FORGET_RECALL,
+    OFFLINE_SECONDS,
+    REFERENCE_METHODS,
+    RETAIN_RECALL,
+    SPEEDUP,
+    TEST_RECALL,
+    VALID_RECALL,
+)
 from results.frame import CellRun
 from results.groups import Group, by_setting, gold_of, grouped
 from results.layout import GOLD, TITLES
-from results.leaderboard import COLUMNS, leaderboard, standings
+from results.leaderboard import COLUMNS, OFFLINE_COLUMNS, columns_of, leaderboard, standings
 from results.site.printed import published_for
 from results.statistics import gap_to_gold
 from results.styles import styles
@@ -33,7 +41,7 @@ DROPPED = ("_at_10", "_at_50", "time/audit/", "time/warmup", "_low", "_high")
 OTHER_ROLES = ("gold_", "original_")
 """Of an audit's figures: those of gold, which are kept apart, and of the original, which its row shows."""
 SECONDS = "time/unlearn_seconds"
-FORMS = {SPEEDUP: "times", SECONDS: "seconds"}
+FORMS = {SPEEDUP: "times", SECONDS: "seconds", OFFLINE_SECONDS: "seconds"}
 """How a column is printed; any other with four digits."""
 
 
@@ -52,7 +60,7 @@ def document(runs: Sequence[CellRun], variants: Mapping[str, str], trajectory: T
     return {
         "columns": [
             {"metric": metric, "title": title, "goal": goal, "form": FORMS.get(metric, "")}
-            for metric, title, goal in (*COLUMNS, (SECONDS, "seconds", "low"))
+            for metric, title, goal in (*COLUMNS, (SECONDS, "seconds", "low"), *OFFLINE_COLUMNS)
         ],
         "gold": GOLD,
         "references": list(REFERENCE_METHODS),
@@ -75,6 +83,8 @@ def _row(
     group: Group, gold: Group | None, marks: Mapping[str, str], trajectory: Trajectory
 ) -> dict[str, Any]:
     metrics = sorted({metric for run in group.runs for metric in run.metrics if _kept(metric)})
+    if not any(run.metrics.get(OFFLINE_SECONDS) for run in group.runs):
+        metrics = [metric for metric in metrics if metric != OFFLINE_SECONDS]
     runs, used = group.last_runs(), _used(group, metrics)
     shared = _shared(used)
     dataset, backbone, regime = group.setting
@@ -169,7 +179,7 @@ def _marks(
     """Best and second by setting, method and options, as the leaderboard marks them."""
     found = standings(runs, variants)
     board = leaderboard(found)
-    shown = [c for c in COLUMNS if any(c[0] in standing.summaries for standing in found)]
+    shown = columns_of(found)
     return {
         (one.setting, one.method, one.options): {
             metric: text.mark for (metric, _, _), text in zip(shown, texts[1:], strict=True) if text.mark

@@ -111,3 +111,19 @@ def test_command_line(uri: str, capsys: pytest.CaptureFixture[str], tmp_path: Pa
 def test_a_store_that_is_not_there_is_not_created(tmp_path: Path) -> None:
     assert command(["leaderboard", "--uri", f"sqlite:///{tmp_path}/none.db"]) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_offline_cost_is_shown_where_a_method_prepares_something_and_is_never_ranked() -> None:
+    plain = made("tru", 0, test__recall_at_20=0.2, time__offline_seconds=0.0)
+    assert [title for title, _ in leaderboard(standings([plain], {})).header] == ["seeds", "test recall@20"]
+    two = [
+        made("unlearnrec", seed, time__offline_seconds=seconds, cost__break_even_requests=even)
+        for seed, (seconds, even) in enumerate([(30.0, 2.0), (50.0, 4.0)])
+    ]
+    slow = made("ultrare", 0, time__offline_seconds=90.0)
+    grid = leaderboard(standings([plain, slow, *two], {}))
+    assert [title for title, _ in grid.header[2:]] == ["offline seconds", "break-even requests"]
+    shown = {names[3]: [text.plain for text in texts[2:]] for names, texts in grid.rows}
+    assert shown == {"tru": ["-", "-"], "ultrare": ["90.0", "-"], "unlearnrec": ["40.0", "3.0000"]}
+    assert all(text.mark == "" for _, texts in grid.rows for text in texts[2:])
+    assert any(note.startswith("offline seconds: ") for note in grid.notes)

@@ -25,11 +25,12 @@ from results.frame import runs
 from results.groups import grouped
 from results.mlflow_ui.aggregate import aggregate
 from results.mlflow_ui.aggregate_runs import AggregateRuns
-from results.mlflow_ui.descriptions import fitted
+from results.mlflow_ui.descriptions import cell_note, fitted
 from results.mlflow_ui.names import AGGREGATE, FOLDER, NOTE_LIMIT, NOTE_TAG, PARENT_TAG
 from results.mlflow_ui.publish import Published, publish
 from results.mlflow_ui.views import VIEWS
 from results.settings import Defaults, command_of, expected
+from tests.results import made
 from tests.results.made import cell, cells
 from tests.results.store import record, store, table_cell
 
@@ -309,3 +310,13 @@ def test_ui_says_where_and_starts_a_server_for_a_local_store(
     assert command(["ui", "--uri", f"sqlite:///{tmp_path}/none.db"]) == 0
     assert "make demo" in capsys.readouterr().err
     assert not (tmp_path / "none.db").exists()
+
+
+def test_a_description_names_the_offline_cost_where_there_is_an_offline_stage() -> None:
+    staged = made.cell("unlearnrec", 0, time__offline_seconds=30.0, cost__break_even_requests=2.0)
+    plain = made.cell("tru", 0, time__offline_seconds=0.0)
+    notes = [cell_note(run, "", None, None, None) for run in (staged, plain)]
+    assert [("offline seconds" in note, "break-even requests" in note) for note in notes] == [
+        (True, True),
+        (False, False),
+    ]

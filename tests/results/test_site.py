@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench.names import FORGET_RECALL, TEST_RECALL
+from bench.names import BREAK_EVEN, FORGET_RECALL, OFFLINE_SECONDS, TEST_RECALL
 from results.__main__ import main as command
 from results.site.content import document
 from results.site.page import page
@@ -72,6 +72,16 @@ def test_the_latest_run_of_a_seed_counts_and_what_is_no_number_is_shown_as_such(
     content = data_of(page(document([broken], {}, trajectory)))
     found = content["rows"][0]["metrics"][TEST_RECALL]
     assert (found["summary"], found["seeds"][0]["value"]) == (None, None)
+
+
+def test_offline_cost_stands_where_there_is_an_offline_stage_only() -> None:
+    plain = cell("tru", 0, time__offline_seconds=0.0)
+    staged = cell("unlearnrec", 0, time__offline_seconds=30.0, cost__break_even_requests=2.0)
+    content = document([plain, staged], {}, trajectory)
+    assert {OFFLINE_SECONDS, BREAK_EVEN} <= {column["metric"] for column in content["columns"]}
+    assert {OFFLINE_SECONDS, BREAK_EVEN}.isdisjoint(row_of(content, "tru")["metrics"])
+    found = row_of(content, "unlearnrec")["metrics"]
+    assert (found[OFFLINE_SECONDS]["summary"]["mean"], found[BREAK_EVEN]["summary"]["mean"]) == (30.0, 2.0)
 
 
 def test_the_same_runs_give_the_same_bytes() -> None:
