@@ -22,4 +22,5 @@ METHODS: dict[str, str] = {
     "ultrare": "unlearning.ultrare:UltraRE",
     "multidelete": "unlearning.multidelete:MultiDelete",
     "scalegun": "unlearning.scalegun:ScaleGUN",
+    "unlearnrec": "unlearning.unlearnrec:UnlearnRec",
 }

@@ -74,9 +74,12 @@ def descend(
     batches: Iterable[AnyBatch],
     objective: Callable[[AnyBatch], Tensor],
     optimiser: torch.optim.Optimizer,
-    recorder: Recorder,
+    recorder: Recorder | None = None,
 ) -> float:
-    """One training pass: a step down ``objective`` per batch; its mean. The host waits once, at the end."""
+    """One training pass: a step down ``objective`` per batch; its mean. The host waits once, at the end.
+
+    Without a ``recorder`` (before any request) no examples are counted.
+    """
     model.train()
     model.start_epoch()
     losses = []
@@ -86,5 +89,6 @@ def descend(
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         losses.append(loss.detach())
-        recorder.examples(batch.users.numel())
+        if recorder is not None:
+            recorder.examples(batch.users.numel())
     return float(torch.stack(losses).mean())
