@@ -29,6 +29,7 @@ from tests.unlearning.forgetting import forget_loss
 from unlearning import unlearnrec
 from unlearning.base import PreparedState, Problem, Setting
 from unlearning.influence import Influence
+from unlearning.influence_checkpoints import Checkpoints, Figures
 from unlearning.influence_encoder import request_graph
 from unlearning.simulated_requests import SimulatedRequest, simulate
 from unlearning.unlearnrec import UnlearnRec, UnlearnRecOptions
@@ -299,10 +300,23 @@ def test_each_epoch_learns_on_the_graph_without_its_simulated_request(
     assert len({id(data) for data, _ in used}) == 2
 
 
-def test_patience_ends_pre_training() -> None:
-    # An encoder that learns next to nothing has nothing better to offer than a smaller gap.
-    figures = prepared(epochs=60, judge_every=1, patience=2, unlearn_weight=0.0, preserve_weight=0.0).figures
-    assert figures["epochs"] == figures["best_epoch"] + 2 < 60
+def judged(monkeypatch: pytest.MonkeyPatch, *gaps: float) -> None:
+    """Let the judgements come out like this, with all recall kept."""
+    found = iter(gaps)
+    monkeypatch.setattr(Checkpoints, "_measured", lambda self, tables: Figures(next(found), 1.0, 1.0))
+
+
+def test_patience_ends_pre_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged(monkeypatch, 1.0, 3.0, 2.0, 2.5, 9.0)
+    figures = prepared(epochs=60, judge_every=1, patience=2).figures
+    assert (figures["epochs"], figures["best_epoch"], figures["gap"]) == (4, 2, 3.0)
+
+
+def test_what_is_handed_over_is_the_state_that_was_judged_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged(monkeypatch, 3.0, 2.0, 1.0)
+    longer = prepared(epochs=3, judge_every=1, patience=None)
+    judged(monkeypatch, 3.0)
+    assert same(longer.tensors, prepared(epochs=1, judge_every=1).tensors)
 
 
 # Requests.
