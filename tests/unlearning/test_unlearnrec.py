@@ -189,6 +189,14 @@ def test_fine_tuning_counts_the_batch_and_all_forgotten_pairs_of_each_step() -> 
 # What preparation knows.
 
 
+def test_the_seed_of_preparation_decides_where_the_perceptrons_start() -> None:
+    first, again, other = (method()._influence(trained("lightgcn"), seed) for seed in (1, 1, 2))
+    assert same(weights(first), weights(again))
+    assert set(changed(weights(first), weights(other))) == {
+        f"encoders.id.perceptron.weights.{layer}" for layer in range(2)
+    }
+
+
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_preparation_is_bit_equal_whatever_the_request(backbone: str) -> None:
     states = []
