@@ -6,6 +6,7 @@ Checking a configuration, listing options and forming keys must not cost the imp
 from __future__ import annotations
 
 import ast
+import builtins
 import dataclasses
 import hashlib
 import importlib.util
@@ -16,11 +17,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bench.audits.options import AuditOptions
 from bench.config.registry import target_of
 
 LIGHT_IMPORTS = {
     "__future__",
     "annotated_types",
+    "bench.audits.options",
     "collections",
     "dataclasses",
     "pydantic",
@@ -37,13 +40,17 @@ FIRST_PARTY = ("datasets", "models", "unlearning")
 def options_of(kind: str, name: str) -> type:
     """The options dataclass of a registered class, without importing its module.
 
-    The class states it as ``Options = <dataclass of the same module>``. Only the module's light
-    imports (``LIGHT_IMPORTS``), its plain assignments of type aliases and its dataclasses run.
+    The class states it as ``Options = <dataclass of the same module>``; an audit that states none has
+    none. Only the module's light imports (``LIGHT_IMPORTS``), its plain assignments of type aliases and
+    its dataclasses run.
     """
     module, _, attribute = target_of(kind, name).partition(":")
     tree = _source_tree(module)
+    stated = _options_name(tree, attribute)
+    if kind == "audit" and not stated:
+        return AuditOptions
     namespace = _run_light(tree, module)
-    options = namespace.get(_options_name(tree, attribute))
+    options = namespace.get(stated)
     if not (isinstance(options, type) and dataclasses.is_dataclass(options)):
         raise TypeError(f"{module}:{attribute} must set Options to a dataclass defined in {module}")
     for value in list(namespace.values()):
@@ -118,7 +125,7 @@ def _run_light(tree: ast.Module, module: str) -> dict[str, Any]:
     absent = sys.modules.setdefault(module, placeholder) is placeholder
     try:
         for node in tree.body:
-            if _is_light(node):
+            if _is_light(node) and _is_known(node, vars(placeholder)):
                 exec(compile(ast.Module([node], []), f"<options of {module}>", "exec"), vars(placeholder))
     finally:
         if absent:
@@ -156,6 +163,14 @@ def _is_light(node: ast.stmt) -> bool:
     if isinstance(node, ast.Assign):
         return isinstance(node.value, ast.Subscript)
     return False
+
+
+def _is_known(node: ast.stmt, namespace: dict[str, Any]) -> bool:
+    """Whether all names of a type alias are there; one of heavy types is none of an options dataclass."""
+    if not isinstance(node, ast.Assign):
+        return True
+    names = {part.id for part in ast.walk(node.value) if isinstance(part, ast.Name)}
+    return all(name in namespace or hasattr(builtins, name) for name in names)
 
 
 def _options_name(tree: ast.Module, class_name: str) -> str:
