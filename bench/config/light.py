@@ -29,6 +29,7 @@ LIGHT_IMPORTS = (
     "pydantic",
     "typing",
     "unlearning.options",
+    "bench.audits.options",
 )
 """Modules (and what is below them) that are imported: nothing else that a file names is."""
 
