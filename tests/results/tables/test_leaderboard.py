@@ -59,7 +59,7 @@ def test_leaderboard_is_mean_and_deviation_over_seeds(uri: str) -> None:
 
 
 def test_one_seed_has_no_deviation_and_a_missing_metric_is_a_dash() -> None:
-    found = [made("tru", 0, test__recall_at_20=0.25), made("reset", 0, time__speedup=12.0)]
+    found = [made("tru", 0, test__recall_at_20=0.25), made("reset", 0, time__speedup_to_best=12.0)]
     rows = leaderboard(standings(found, {})).rows
     assert [text.plain for text in rows[1][1]] == ["1", "0.2500", "-"]
     assert [text.plain for text in rows[0][1]] == ["1", "-", "12.0"]
@@ -81,7 +81,7 @@ def test_best_and_second_are_methods_and_forgetting_is_ranked_by_the_distance_to
 
 def test_a_later_run_of_the_same_seed_replaces_what_it_measured_anew() -> None:
     found = [
-        made("tru", 0, 1, test__recall_at_20=0.1, time__speedup=9.0),
+        made("tru", 0, 1, test__recall_at_20=0.1, time__speedup_to_best=9.0),
         made("tru", 0, 2, test__recall_at_20=0.3),
     ]
     (one,) = standings(found, {})
