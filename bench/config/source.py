@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.audits.options import AuditOptions
-from bench.config.light import LightModule, NotLight, names_bound, source_of
+from bench.config.light import LightModule, NotLight, names_bound, parsed
 from bench.config.registry import target_of
 from datasets.errors import InputError, choices, place
 from unlearning.options import MethodOptions
@@ -156,17 +156,22 @@ class _Code:
 
 
 def _code_of(module: str) -> _Code:
+    file = _source_file(module)
+    stat = file.stat()
+    return _code_in(module, file, (stat.st_mtime_ns, stat.st_size))
+
+
+def _source_file(module: str) -> Path:
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"no source found for module {module}")
-    stat = Path(spec.origin).stat()
-    return _code_in(module, (stat.st_mtime_ns, stat.st_size))
+    return Path(spec.origin)
 
 
 @cache
-def _code_in(module: str, stamp: tuple[int, int]) -> _Code:
-    """Many digests share modules: each version of one is read once. ``stamp`` tells versions apart."""
-    tree = source_of(module)[1]
+def _code_in(module: str, file: Path, stamp: tuple[int, int]) -> _Code:
+    """Many digests share files: each version of a file is read once. ``stamp`` tells versions apart."""
+    tree = parsed(file)
     return _Code(_imports(module, tree), hashlib.sha256(_shape(tree).encode()).hexdigest())
 
 

@@ -15,7 +15,6 @@ from bench.record.names import (
     FORGET_RECALL,
     MIA_BALANCED_ACCURACY,
     OFFLINE_SECONDS,
-    OVERLAP,
     RETAIN_RECALL,
     SPEEDUP,
     TEST_RECALL,
@@ -40,7 +39,6 @@ COLUMNS = (
     Column(TEST_RECALL, "recall@20\ntest", "high", "{:.4f}"),
     Column(RETAIN_RECALL, "\nretain", "gold", "{:.4f}"),
     Column(FORGET_RECALL, "\nforget", "gold", "{:.4f}"),
-    Column(OVERLAP, "overlap\nwith gold", "high", "{:.3f}"),
     Column(MIA_BALANCED_ACCURACY, "attack\nbal. acc.", "gold", "{:.3f}"),
     Column(SPEEDUP, "\nspeed-up", "high", "{:,.1f}x"),
 )

@@ -29,7 +29,7 @@ DIGITS = 8
 """Significant digits kept: twice what is printed."""
 KEPT = (
     *("test/", "valid/", "retain/", "forget/", "forget_unmasked/", "test_all_users/"),
-    *("gold_distance/", "exposure/", "time/", "cost/", "audit/"),
+    *("gold_distance_same_seed/", "exposure/", "time/", "cost/", "audit/"),
 )
 DROPPED = ("_at_10", "_at_50", "time/audit/", "time/warmup", "_low", "_high")
 OTHER_ROLES = ("gold_", "original_")

@@ -99,14 +99,14 @@ function tradeOff(chosen) {
 }
 
 const DISTANCES = [
-  ["overlap", "1 − top-20 overlap with gold"],
   ["forget/recall_at_20", "gap in forget recall@20"],
   ["test/recall_at_20", "gap in test recall@20"],
+  ["overlap", "1 − overlap, same-seed gold"],
 ];
 
 function distanceOf(row, kind) {
   if (kind !== "overlap") return Math.abs(metricOf(row, kind)?.gap?.value ?? NaN);
-  const found = summaryOf(row, "gold_distance/overlap_at_20");
+  const found = summaryOf(row, "gold_distance_same_seed/overlap_at_20");
   return found ? 1 - found.mean : NaN;
 }
 

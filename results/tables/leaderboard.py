@@ -13,7 +13,6 @@ from bench.measure.marks import Goal, Mark, losses, marks
 from bench.record.names import (
     FORGET_RECALL,
     MIA_BALANCED_ACCURACY,
-    OVERLAP,
     RETAIN_RECALL,
     SPEEDUP,
     TEST_RECALL,
@@ -29,7 +28,6 @@ COLUMNS: tuple[tuple[str, str, Goal], ...] = (
     (TEST_RECALL, "test recall@20", "high"),
     (RETAIN_RECALL, "retain", "gold"),
     (FORGET_RECALL, "forget", "gold"),
-    (OVERLAP, "overlap with gold", "high"),
     (MIA_BALANCED_ACCURACY, "attack bal. acc.", "gold"),
     (SPEEDUP, "speed-up", "high"),
 )
