@@ -26,3 +26,6 @@ METHODS: dict[str, str] = {
 
 REFERENCE_METHODS = ("original", "retrain")
 """Reference systems, which approximate methods are held against; never marked as best."""
+
+CONTROL_METHODS = ("graph_only", "reset")
+"""Controls, which cost next to nothing: being fast is no merit of theirs."""
