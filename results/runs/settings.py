@@ -14,10 +14,11 @@ from functools import cache
 from bench.config.compose import expand_each
 from bench.record.parameters import parameters
 from datasets.errors import InputError
+from results.runs.at import REQUEST_PARAM
 from results.runs.frame import CellRun
 
 COMPARED = ("dataset", "poison", "backbone", "regime", "method", "train", "repair")
-"""Groups of parameters that say what was run; seed, device, audits and the way of running do not."""
+"""Groups of parameters that say what was run; seed, request, device, audits and the way of running do not."""
 CHOSEN = ("backbone", "regime", "method")
 """Labels that are the names of configuration groups."""
 
@@ -39,8 +40,12 @@ def expected(cells: Sequence[Sequence[str]]) -> list[tuple[dict[str, str], Param
 
 
 def compared(params: Mapping[str, object]) -> Parameters:
-    """The parameters that say what was run, as MLflow writes them."""
-    return {key: str(value) for key, value in params.items() if key.partition(".")[0] in COMPARED}
+    """The parameters that say what was run, as MLflow writes them; which request it faced is none of them."""
+    return {
+        key: str(value)
+        for key, value in params.items()
+        if key.partition(".")[0] in COMPARED and key != REQUEST_PARAM
+    }
 
 
 def differences(params: Mapping[str, str], wanted: Mapping[str, str]) -> Parameters:
@@ -76,6 +81,7 @@ def command_of(run: CellRun, defaults: Defaults) -> str | None:
         return None
     options = [f"{key}={_written(value)}" for key, value in differences(compared(run.params), wanted).items()]
     audit = run.params.get("audit.name", "none")
+    options += [f"{REQUEST_PARAM}={run.request}"] if run.request else []
     options += [f"audit={audit}"] if audit != "none" else []
     return shlex.join(["python", "-m", "bench", *_places(run), *options, f"seed={run.seed}"])
 
