@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -133,9 +134,12 @@ def estimate(blocks: Sequence[Block], seed: int = SEED) -> Estimate:
     seeds, golds = ([block.pairs.shape[axis] for block in blocks] for axis in (1, 2))
     members = (min(block.users for block in blocks), min(golds), min(seeds), len(blocks))
     freedom = (members[0] - 1, sum(golds) - len(golds), sum(seeds) - len(seeds), members[3] - 1)
-    value = float(_figure(blocks, [[_everything(block, np.zeros(1, dtype=np.intp))] for block in blocks])[0])
-    draws = np.stack([_draws(blocks, level, members, seed) for level in range(len(LEVELS))])
-    return Estimate(value, draws, members, freedom)
+    first = np.zeros(1, dtype=np.intp)
+    value = float(_figure(blocks, [[_everything(block.pairs.shape[1:], first)] for block in blocks])[0])
+    draws = [np.full(DRAWS, value)]
+    for level, count in enumerate(members):
+        draws.append(_draws(blocks, level, members, seed) if count > 1 else draws[-1])
+    return Estimate(value, np.stack(draws[1:]), members, freedom)
 
 
 def user_means(values: Floats, request: int, seed: int = SEED) -> Floats:
@@ -168,24 +172,32 @@ class _Drawn:
     golds: Floats
 
 
-def _everything(block: Block, draws: NDArray[np.intp]) -> _Drawn:
+def _everything(shape: tuple[int, ...], draws: NDArray[np.intp]) -> _Drawn:
     """Each seed once in each of these draws; the draw with the number 0 is the estimate."""
-    _, seeds, golds = block.pairs.shape
+    seeds, golds = shape
     return _Drawn(draws, np.ones((len(draws), seeds)), np.ones((len(draws), golds)))
 
 
-def _draws(blocks: Sequence[Block], level: int, members: Sequence[int], seed: int) -> Floats:
+def _draws(blocks: Sequence[Block], level: int, members: tuple[int, ...], seed: int) -> Floats:
     """The figure with the levels up to ``level`` drawn, as far as they can be."""
+    shapes = tuple(block.pairs.shape[1:] for block in blocks)
+    return _figure(blocks, _drawn(shapes, level, members, seed))[1:]
+
+
+@lru_cache(maxsize=32)
+def _drawn(
+    shapes: tuple[tuple[int, ...], ...], level: int, members: tuple[int, ...], seed: int
+) -> list[list[_Drawn]]:
+    """The slots that hold each request; they depend on how many seeds there are alone, so rows share them."""
     random = np.random.default_rng([seed, 2])
-    in_order = np.repeat(np.arange(len(blocks))[:, None], DRAWS, axis=1)
-    at_random = random.integers(0, len(blocks), size=(len(blocks), DRAWS))
-    drawn: list[list[_Drawn]] = [[] for _ in blocks]
+    in_order = np.repeat(np.arange(len(shapes))[:, None], DRAWS, axis=1)
+    at_random = random.integers(0, len(shapes), size=(len(shapes), DRAWS))
+    drawn: list[list[_Drawn]] = [[] for _ in shapes]
     for slot in at_random if level >= LEVELS.index("requests") else in_order:
-        for number, block in enumerate(blocks):
+        for number, shape in enumerate(shapes):
             own = np.flatnonzero(slot == number)
-            one = _everything(block, own + 1)
-            drawn[number].append(_redrawn(one, random, level, members))
-    return _figure(blocks, drawn)[1:]
+            drawn[number].append(_redrawn(_everything(shape, own + 1), random, level, members))
+    return drawn
 
 
 def _redrawn(one: _Drawn, random: np.random.Generator, level: int, members: Sequence[int]) -> _Drawn:

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 from results.distance.closeness import Closeness, scores, unscored
-from results.runs.groups import Group, by_setting, gold_of
+from results.runs.groups import Group, by_setting, gold_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,11 +123,12 @@ def ranks(rows: Iterable[Group]) -> Ranks:
     found: dict[Setting, dict[str, Closeness]] = {}
     without: dict[Setting, str] = {}
     parts: dict[Setting, dict[str, str]] = {}
-    for setting, groups in by_setting(rows).items():
+    for setting, groups in _settings(rows).items():
         named = {name: group for group in groups if (name := entry_name(group)) is not None}
         if not named:
             continue
-        own, lacking = scores(named, groups), unscored(gold_of(groups))
+        own = scores(named, groups)
+        lacking = unscored(gold_for(next(iter(named.values())), groups))
         if any(score.value is not None for score in own.values()):
             found[setting], parts[setting] = own, lacking
         else:
@@ -141,4 +142,14 @@ def entry_name(group: Group) -> str | None:
         return None
     if group.is_tuned:
         return f"{group.method} (tuned)"
-    return None if group.options else group.method
+    return None if group.method_options else group.method
+
+
+def _settings(rows: Iterable[Group]) -> dict[Setting, list[Group]]:
+    """Rows by setting; other data, another backbone or another training make another setting."""
+    found: dict[Setting, list[Group]] = {}
+    for labels, groups in by_setting(rows).items():
+        for group in groups:
+            own = group.other_options
+            found.setdefault((*labels, own) if own else labels, []).append(group)
+    return found

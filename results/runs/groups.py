@@ -21,6 +21,8 @@ from unlearning import REFERENCE_METHODS
 SETTING = ("dataset", "backbone", "regime")
 TRAINED_WITH = ("backbone.", "train.")
 """Parameters that gold must share with a method that is held against it."""
+SHARED = ("dataset.", "poison.", "regime.", *TRAINED_WITH)
+"""How the options begin that are no method's own."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,16 @@ class Group:
     def name(self) -> str:
         """The method with its options."""
         return f"{self.method} {self.options}".strip()
+
+    @property
+    def method_options(self) -> str:
+        """The part of its options that is the method's own."""
+        return " ".join(word for word in self.options.split() if not word.startswith(SHARED))
+
+    @property
+    def other_options(self) -> str:
+        """The part of its options that gold and every method have with it: data, backbone, training."""
+        return " ".join(word for word in self.options.split() if word.startswith(SHARED))
 
     @property
     def key(self) -> tuple[str, ...]:

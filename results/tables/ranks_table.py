@@ -21,6 +21,8 @@ def ranks_table(found: Ranks) -> Grid:
 
 def verdict(found: Ranks) -> str:
     """What the tests say, in one sentence."""
+    if not found.methods:
+        return "No method has a score: that takes five gold models (method=retrain) in a setting."
     if found.friedman is None or found.critical_difference is None:
         return (
             f"No test: Friedman's needs {FEWEST_METHODS} methods and {FEWEST_SETTINGS} settings, here are "
