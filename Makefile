@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: demo test ui site install clean
+.PHONY: demo test test-all ui site install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m bench experiment=demo
@@ -22,6 +22,10 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# The full product of methods, backbones and regimes where `make test` goes through all pairs.
+test-all: $(VENV)/.installed-test
+	LETHE_TEST_ALL=1 $(MAKE) test
 
 ui: $(VENV)/.installed
 	$(BIN)/python -m results ui --port $(PORT)

@@ -1,10 +1,12 @@
 """The command line: plan, refuse what is wrong, run what is missing, show the table.
 
-Exit codes: 0 all cells finished, 1 a cell failed, 2 the user's input is wrong, 130 interrupted.
+Exit codes: 0 all cells finished, 1 a cell failed, 2 the user's input is wrong, 130
+interrupted (128 + the number of the signal that stopped it).
 """
 
 from __future__ import annotations
 
+import argparse
 import logging
 import shlex
 import sys
@@ -12,18 +14,20 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
+from bench.arguments import in_one_piece, parsed, run_application
 from bench.config.compose import CONFIG_DIR, CONFIG_NAME, Grid, expand_grid, plain
 from bench.config.schema import parse_cell
 from bench.disk.locks import held, lock_file
 from bench.disk.space import is_disk_full
 from bench.machine.process import prepare_process
+from bench.machine.signals import exit_code, stopping
 from bench.plan.dry import print_plan
 from bench.plan.planner import PlannedCell, Planner
 from bench.plan.rehearsal import rehearse
 from bench.sweep.launch import check_launcher
+from bench.sweep.orphans import announce, watch_command
 from datasets.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,43 +36,48 @@ if TYPE_CHECKING:
 Presenter = Callable[["EndedSweep"], None]
 log = logging.getLogger(__name__)
 
-USER_ERROR, CELL_FAILED, INTERRUPTED = 2, 1, 130
+USER_ERROR, CELL_FAILED = 2, 1
 
 
 def main(arguments: Sequence[str] | None = None, present: Presenter | None = None) -> int:
     """Run the command line; the exit code. ``present`` is told of a sweep that has ended."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
     command = shlex.join(["python", "-m", "bench", *argv])
-    known = get_args_parser().parse_intermixed_args(argv)
-    # Hydra wants its flags in one piece; people write overrides on both sides of -m.
-    argv = [a for a in argv if a not in known.overrides] + known.overrides
+    known = parsed(argv)
+    argv = in_one_piece(argv, known.overrides)
     try:
-        if known.help or known.hydra_help or known.info or known.shell_completion:
-            return _hydra(argv)
-        grid = expand_grid(known.overrides, known.multirun, known.config_dir)
-        if not grid.multirun:
-            argv += grid.tuned[0]
-        if known.cfg:
-            return _hydra(argv)
-        prepare_process(any(config.run.deterministic for config in grid.configs))
-        check_launcher(grid.configs[0])
-        planner = Planner()
-        cells = [planner.plan(config) for config in grid.configs]
-        if cells[0].config.run.dry:
-            print_plan(cells)
-            return 0
-        return _run(argv, grid, cells, command, present)
+        with stopping():
+            return _main(argv, known, command, present)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("interrupted: what is finished is kept; the same command runs the rest", file=sys.stderr)
-        return INTERRUPTED
+        return exit_code(interrupt)
     except Exception as error:
         if not is_disk_full(error):
             raise
         print(f"error: the disk is full: {_disk_full_advice(error)}", file=sys.stderr)
         return CELL_FAILED
+
+
+def _main(argv: list[str], known: argparse.Namespace, command: str, present: Presenter | None) -> int:
+    if known.help or known.hydra_help or known.info or known.shell_completion:
+        return run_application(cell_job, argv)
+    grid = expand_grid(known.overrides, known.multirun, known.config_dir)
+    if not grid.multirun:
+        argv += grid.tuned[0]
+    if known.cfg:
+        return run_application(cell_job, argv)
+    prepare_process(any(config.run.deterministic for config in grid.configs))
+    check_launcher(grid.configs[0])
+    announce()
+    planner = Planner()
+    cells = [planner.plan(config) for config in grid.configs]
+    if cells[0].config.run.dry:
+        print_plan(cells)
+        return 0
+    return _run(argv, grid, cells, command, present)
 
 
 def _run(
@@ -79,15 +88,16 @@ def _run(
         rehearse(due)
     from bench.sweep.sweep import Sweep
 
-    with Sweep(cells, command) as sweep:
+    cancels_itself = cells[0].config.launch.name == "ray"
+    with stopping(interrupt=not cancels_itself), Sweep(cells, command) as sweep:
         if due and grid.multirun:
             with sweep.watched():
                 sweep.launch(grid.overrides, grid.shared, cell_task)
         elif due:
             with sweep.watched():
-                _hydra(argv)
+                run_application(cell_job, argv)
     code = sweep.report()
-    if present is not None and cells[0].config.tracking.publish and (due or len(cells) > 1):
+    if present is not None and cells[0].config.tracking.refresh and (due or len(cells) > 1):
         _present(present, sweep.ended())
     return code
 
@@ -100,26 +110,13 @@ def _present(present: Presenter, ended: EndedSweep) -> None:
         log.debug("presenting failed", exc_info=error)
         print(
             f"warning: MLflow's pages could not be brought up to date ({type(error).__name__}: "
-            f"{_first_line(error)}); all results are recorded, and python -m results publish makes the pages",
+            f"{_first_line(error)}); all results are recorded, and python -m results refresh makes the pages",
             file=sys.stderr,
         )
 
 
 def _first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), "no message")
-
-
-def _hydra(argv: list[str]) -> int:
-    """Hand over to Hydra; its exit code."""
-    before = sys.argv
-    sys.argv = [before[0], *argv]
-    try:
-        cell_job()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 @hydra.main(config_path=str(CONFIG_DIR), config_name=CONFIG_NAME, version_base="1.3")  # type: ignore[untyped-decorator]
@@ -136,6 +133,7 @@ def cell_task(config: DictConfig) -> str:
     """
     settings = parse_cell(plain(config))
     prepare_process(settings.run.deterministic)
+    watch_command()
     try:
         cell = Planner(one=True).plan(settings)
         if settings.run.stage != "cell":

@@ -6,11 +6,13 @@ checks are cheap); ``InteractionData`` is the same on a device, ready for models
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from datasets.id_maps import IdMaps
+from datasets.item_text import ItemText
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -26,8 +28,9 @@ class RawDataset:
     ``train``, ``valid``, ``test`` are int64 arrays of shape [2, E] (row 0 users, row 1 items, dense
     ids from 0). ``features[m]`` is [num_items, d_m] of any float type, row = item id.
     ``item_graphs[m]`` is a [num_items, num_items] CSR of cosine similarities to the nearest
-    neighbours (self included, not normalised). ``provenance`` is JSON-able and says where the
-    content comes from.
+    neighbours (self included, not normalised). ``item_text`` has one entry per item. ``id_maps`` leads
+    from the data set's own ids to the dense ones. ``provenance`` is JSON-able and says where the content
+    comes from.
     """
 
     num_users: int
@@ -37,7 +40,8 @@ class RawDataset:
     test: NDArray[np.int64]
     features: dict[str, NDArray[Any]] = field(default_factory=dict)
     item_graphs: dict[str, sp.csr_array] = field(default_factory=dict)
-    item_text: list[str] | None = None
+    item_text: tuple[ItemText, ...] | None = None
+    id_maps: IdMaps | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
@@ -46,7 +50,7 @@ class InteractionData:
     """Interactions and item content on one device.
 
     ``train``, ``valid``, ``test``: LongTensor [2, E]. ``features[m]``: float32 [num_items, d_m].
-    ``item_graphs[m]``: torch CSR [num_items, num_items], as in ``RawDataset``.
+    ``item_graphs[m]``: torch CSR [num_items, num_items]; ``item_text`` and ``id_maps``: as in ``RawDataset``.
     ``withdrawn_items``: LongTensor [W], items whose content and neighbours are gone (item-level
     deletion requests); empty otherwise.
     """
@@ -59,7 +63,8 @@ class InteractionData:
     withdrawn_items: Tensor
     features: dict[str, Tensor] = field(default_factory=dict)
     item_graphs: dict[str, Tensor] = field(default_factory=dict)
-    item_text: list[str] | None = None
+    item_text: tuple[ItemText, ...] | None = None
+    id_maps: IdMaps | None = None
     fingerprint: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -82,16 +87,16 @@ def to_torch(raw: RawDataset, fingerprint: str) -> InteractionData:
     """Copy a checked ``RawDataset`` into torch tensors on the CPU; features become float32."""
     import torch
 
+    from datasets.sparse import csr_tensor
+
     def csr(graph: sp.csr_array) -> Tensor:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-            return torch.sparse_csr_tensor(
-                torch.from_numpy(np.asarray(graph.indptr, dtype=np.int64)),
-                torch.from_numpy(np.asarray(graph.indices, dtype=np.int64)),
-                torch.from_numpy(np.asarray(graph.data, dtype=np.float32)),
-                size=graph.shape,
-                check_invariants=True,
-            )
+        return csr_tensor(
+            torch.from_numpy(np.asarray(graph.indptr, dtype=np.int64)),
+            torch.from_numpy(np.asarray(graph.indices, dtype=np.int64)),
+            torch.from_numpy(np.asarray(graph.data, dtype=np.float32)),
+            size=graph.shape,
+            check=True,
+        )
 
     def floats(array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
@@ -106,6 +111,7 @@ def to_torch(raw: RawDataset, fingerprint: str) -> InteractionData:
         features={m: floats(x) for m, x in raw.features.items()},
         item_graphs={m: csr(g) for m, g in raw.item_graphs.items()},
         item_text=raw.item_text,
+        id_maps=raw.id_maps,
         fingerprint=fingerprint,
         provenance=raw.provenance,
     )

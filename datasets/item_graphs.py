@@ -7,14 +7,13 @@ of S as degrees.
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
+from datasets.sparse import csr_tensor
 
 CHUNK_ELEMENTS = 1 << 24
 """Similarities held at once when the caller sets no chunk size: 128 MiB."""
@@ -98,7 +97,7 @@ def normalise_symmetric(graph: Tensor) -> Tensor:
     degree = torch.zeros(graph.shape[0], dtype=values.dtype, device=values.device)
     degree.index_add_(0, rows, values)
     scale = torch.where(degree > 0, degree.clamp(min=1e-12).rsqrt(), 0.0)
-    return _sparse(graph.crow_indices(), columns, scale[rows] * values * scale[columns], graph.shape[0])
+    return csr_tensor(graph.crow_indices(), columns, scale[rows] * values * scale[columns], graph.shape)
 
 
 def _nearest(units: Tensor, start: int, step: int, k: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -141,10 +140,4 @@ def _csr(rows: Tensor, columns: Tensor, values: Tensor, size: int) -> Tensor:
     order = (rows * size + columns).argsort()
     counts = torch.bincount(rows, minlength=size)
     start = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    return _sparse(start, columns[order], values[order], size)
-
-
-def _sparse(start: Tensor, columns: Tensor, values: Tensor, size: int) -> Tensor:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(start, columns, values, size=(size, size), check_invariants=False)
+    return csr_tensor(start, columns[order], values[order], (size, size))

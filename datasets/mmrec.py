@@ -3,7 +3,9 @@
 ``<data_root>/<folder>/<folder>.inter`` is tab-separated with a header; the columns ``userID``,
 ``itemID`` and ``x_label`` (0 train, 1 validation, 2 test) are read, others ignored. Beside it lie
 ``<modality>_feat.npy`` (row = itemID) and, optionally, ``<modality>_knn10.npz`` (SciPy CSR of the
-cosine similarities to the ten nearest items, itself included).
+cosine similarities to the ten nearest items, itself included). ``item_text.jsonl`` or ``item_text.csv``
+(``datasets.item_text_files``) and the maps from own ids, ``u_id_mapping.csv`` and ``i_id_mapping.csv``
+(``datasets.id_maps``), are read where they are there.
 
 Ids are dense from 0: ``num_items`` is the largest itemID + 1. A feature file with other than
 ``num_items`` rows is refused, with more rows too: in this layout every item has an interaction, so
@@ -24,7 +26,9 @@ from pydantic import Field
 
 from datasets.errors import InputError
 from datasets.fingerprint import file_digest
+from datasets.id_maps import FILES, IdMaps, maps_of
 from datasets.interactions import RawDataset
+from datasets.item_text_files import NAMES, read_item_text
 from datasets.known_files import notes_on
 from datasets.reader import DatasetReader
 from datasets.splits import TEST, TRAIN, VALID
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("userID", "itemID", "x_label")
 DEFAULT_MODALITIES = ("image", "text", "audio")
+DOCUMENTS = ("card.md", "card.html", "provenance.json")
 
 READER_VERSION = 1
 """Raise it with every change that alters what is read from the same files: it is part of every key."""
@@ -80,6 +85,7 @@ class MMRec(DatasetReader):
                 can judge (ranges, duplicates, NaN) is left to it.
         """
         users, items, labels = self._interactions()
+        num_items = int(items.max()) + 1
         names = self.modalities()
         features = {m: _array(self._file(f"{m}_feat.npy")) for m in names if self._has(f"{m}_feat.npy")}
         graphs = {m: _graph(self._file(f"{m}_knn10.npz")) for m in names if self._has(f"{m}_knn10.npz")}
@@ -89,18 +95,28 @@ class MMRec(DatasetReader):
         )
         return RawDataset(
             num_users=int(users.max()) + 1,
-            num_items=int(items.max()) + 1,
+            num_items=num_items,
             train=train,
             valid=valid,
             test=test,
             features=features,
             item_graphs=graphs,
+            item_text=None if self._text is None else read_item_text(self._text, num_items),
+            id_maps=self.id_maps(),
             provenance={
-                "source": f"files in the MMRec layout, folder {self.options.folder}",
+                "source": f"files in the MMRec layout, folder {self._folder.name}",
                 **self.identity(),
                 "notes": notes_on(self._digests),
             },
         )
+
+    def id_maps(self) -> IdMaps | None:
+        """The maps that MMRec's preprocessing leaves beside the interactions."""
+        return maps_of(self._folder)
+
+    def documents(self) -> tuple[Path, ...]:
+        """The card and the provenance that ``python -m datasets prepare`` leaves beside the interactions."""
+        return tuple(self._folder / name for name in DOCUMENTS if self._has(name))
 
     @cached_property
     def _folder(self) -> Path:
@@ -121,10 +137,21 @@ class MMRec(DatasetReader):
     def _digests(self) -> dict[str, str]:
         names = [n for m in self.modalities() for n in self._content_files(m)]
         files = {"interactions": self._inter(), **{n: self._file(n) for n in sorted(names)}}
+        if self._text is not None:
+            files["item_text"] = self._text
+        if self.id_maps() is not None:
+            files |= {name: self._file(name) for name in FILES.values()}
         return {role: file_digest(path, self.digest_memo) for role, path in files.items()}
 
+    @cached_property
+    def _text(self) -> Path | None:
+        found = [self._folder / name for name in NAMES if self._has(name)]
+        if len(found) > 1:
+            raise InputError(f"{self._folder} has both {NAMES[0]} and {NAMES[1]}: keep one of them.")
+        return found[0] if found else None
+
     def _inter(self) -> Path:
-        return self._file(f"{Path(self.options.folder).name}.inter")
+        return self._file(f"{self._folder.name}.inter")
 
     def _content_files(self, modality: str) -> list[str]:
         return [n for n in (f"{modality}_feat.npy", f"{modality}_knn10.npz") if self._has(n)]

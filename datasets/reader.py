@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
+from datasets.id_maps import IdMaps
 from datasets.interactions import RawDataset
 
 
@@ -35,6 +36,14 @@ class DatasetReader(ABC):
     @abstractmethod
     def modalities(self) -> tuple[str, ...]:
         """Names of the modalities this data set offers, sorted; cheap (no array is read)."""
+
+    def id_maps(self) -> IdMaps | None:
+        """Maps from the data set's own ids, read when they are first asked; None where ids are dense."""
+        return None
+
+    def documents(self) -> tuple[Path, ...]:
+        """Files that describe the data set (its card, its provenance), to be kept with results."""
+        return ()
 
     @abstractmethod
     def read(self) -> RawDataset:

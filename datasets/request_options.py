@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-Regime = Literal["user", "item", "interaction", "poison", "none"]
 Sampler = Literal["random", "core", "edge"]
 
 
@@ -18,10 +17,8 @@ class RequestOptions:
     ``file`` wins over ``count``, and ``count`` over ``ratio``; at least one of them must be given.
     """
 
-    name: Regime = "user"
-    """Regime: all training pairs of some users, of some items (and their content), or single pairs;
-    ``poison``: of exactly the users that ``poison=backdoor`` or ``poison=spam`` injected; ``none``: nothing
-    is forgotten, the backbone alone is trained and measured."""
+    name: str = "user"
+    """A registered regime (``datasets.regimes``)."""
     ratio: Annotated[float, Field(gt=0, lt=1)] | None = 0.05
     """Share of the users, items or pairs of the training split; TRU's setting is not stated, 5 % is
     CURE4Rec's default."""

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from datasets.pairs import PairSet
+
 
 class Batch(NamedTuple):
     """Triples of ids, each LongTensor [B]: ``users`` prefer ``positives`` over ``negatives``."""
@@ -42,8 +44,8 @@ class TripleSampler:
         self.num_items = num_items
         self.generator = generator
         self.candidates = torch.unique(exclude[1])
-        self._taken = torch.unique(exclude[0] * num_items + exclude[1])
-        per_user = torch.bincount(self._taken // num_items)
+        self._taken = PairSet(exclude, num_items)
+        per_user = torch.bincount(self._taken.users)
         if bool((per_user[pairs[0]] >= self.candidates.numel()).any()):
             raise ValueError("a user interacted with every item: no negative is left to sample")
 
@@ -68,11 +70,11 @@ class TripleSampler:
     def negatives(self, users: Tensor) -> Tensor:
         """One negative item per user: LongTensor of the shape of ``users``."""
         drawn = self._draw(users.numel())
-        todo = self._is_taken(users, drawn).nonzero().squeeze(1)
+        todo = self._taken.contains(users, drawn).nonzero().squeeze(1)
         while todo.numel():
             redrawn = self._draw(todo.numel())
             drawn[todo] = redrawn
-            todo = todo[self._is_taken(users[todo], redrawn)]
+            todo = todo[self._taken.contains(users[todo], redrawn)]
         return drawn
 
     def _draw(self, count: int) -> Tensor:
@@ -81,9 +83,3 @@ class TripleSampler:
         )
         drawn: Tensor = self.candidates[picks]
         return drawn
-
-    def _is_taken(self, users: Tensor, items: Tensor) -> Tensor:
-        keys = users * self.num_items + items
-        slots = torch.searchsorted(self._taken, keys).clamp_(max=self._taken.numel() - 1)
-        taken: Tensor = self._taken[slots] == keys
-        return taken

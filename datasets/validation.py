@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.cold import cold_pairs
 from datasets.errors import InputError
 from datasets.interactions import RawDataset
 
@@ -35,6 +36,13 @@ class DataSummary:
     """Stored entries of the item graph by modality."""
     zero_feature_rows: dict[str, int] = field(default_factory=dict)
     """Items without content (an all-zero row) by modality."""
+    valid_of_cold_users: int = 0
+    test_of_cold_users: int = 0
+    """Held-out pairs of users without a training pair: dropped (``datasets.cold``), but counted in ``valid``
+    and ``test``."""
+    valid_of_cold_items: int = 0
+    test_of_cold_items: int = 0
+    """Held-out pairs of items without a training pair: kept."""
 
 
 def check(raw: RawDataset, name: str) -> None:
@@ -68,6 +76,7 @@ def summarise(raw: RawDataset) -> DataSummary:
         features={m: [int(n) for n in x.shape] for m, x in sorted(raw.features.items())},
         item_graphs={m: int(g.nnz) for m, g in sorted(raw.item_graphs.items())},
         zero_feature_rows={m: _zero_rows(x) for m, x in sorted(raw.features.items())},
+        **cold_pairs(raw),
     )
 
 

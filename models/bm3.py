@@ -34,7 +34,7 @@ from models.multimodal import MultimodalRecommender
 
 @dataclass(frozen=True)
 class BM3Options:
-    """Defaults: the authors' best point on Baby (spec mmrecun.md, section 10)."""
+    """Defaults: the authors' best point on Baby."""
 
     embedding_dim: Annotated[int, Field(ge=1)] = 64
     """Width of all embeddings."""

@@ -47,7 +47,7 @@ from models.user_graph import user_graph
 
 @dataclass(frozen=True)
 class DualGNNOptions:
-    """Defaults: the best published point on Baby (spec mmrecun.md, section 10)."""
+    """Defaults: the best published point on Baby."""
 
     embedding_dim: Annotated[int, Field(ge=1)] = 64
     """Width of all embeddings, per modality."""

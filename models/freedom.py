@@ -47,7 +47,7 @@ PUBLISHED = {"image": 0.1, "text": 0.9}
 
 @dataclass(frozen=True)
 class FREEDOMOptions:
-    """Defaults: the best published point on Baby (spec mmrecun.md, section 10)."""
+    """Defaults: the best published point on Baby."""
 
     embedding_dim: Annotated[int, Field(ge=1)] = 64
     """Width of all embeddings."""

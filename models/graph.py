@@ -8,7 +8,6 @@ computes the same for devices without CSR kernels.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
+
+from datasets.sparse import csr_tensor
 
 Shape = tuple[int, int]
 
@@ -180,7 +181,7 @@ def reweighted(operator: SparseOperator, weights: Tensor, reverse: Tensor) -> Sp
         return SparseOperator(operator.edges, weights, operator.shape, None, None)
     starts, columns = operator.matrix.crow_indices(), operator.matrix.col_indices()
     matrix, transposed = (
-        _sparse_csr(starts, columns, values, operator.shape) for values in (weights, weights[reverse])
+        csr_tensor(starts, columns, values, operator.shape) for values in (weights, weights[reverse])
     )
     return SparseOperator(operator.edges, weights, operator.shape, matrix, transposed)
 
@@ -209,11 +210,4 @@ def _csr(rows: Tensor, columns: Tensor, values: Tensor, shape: Shape) -> Tensor:
     """CSR from sorted entries, with 32-bit indices: the CPU kernel would convert wider ones per call."""
     starts = torch.zeros(shape[0] + 1, dtype=torch.int32, device=values.device)
     starts[1:] = torch.bincount(rows, minlength=shape[0]).cumsum(0)
-    return _sparse_csr(starts, columns.int(), values, shape)
-
-
-def _sparse_csr(starts: Tensor, columns: Tensor, values: Tensor, shape: Shape) -> Tensor:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        warnings.filterwarnings("ignore", message="Sparse invariant checks")
-        return torch.sparse_csr_tensor(starts, columns, values, size=shape)
+    return csr_tensor(starts, columns.int(), values, shape)

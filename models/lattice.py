@@ -40,7 +40,7 @@ from models.multimodal import MultimodalRecommender
 
 @dataclass(frozen=True)
 class LATTICEOptions:
-    """Defaults: the best published point on Baby (spec mmrecun.md, section 10)."""
+    """Defaults: the best published point on Baby."""
 
     embedding_dim: Annotated[int, Field(ge=1)] = 64
     """Width of all embeddings and of projected content."""

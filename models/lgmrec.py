@@ -48,7 +48,7 @@ from models.stable import aligned_columns, aligned_rows
 
 @dataclass(frozen=True)
 class LGMRecOptions:
-    """Defaults: the authors' point on Baby (spec mmrecun.md, section 10), ``cl_weight`` apart."""
+    """Defaults: the authors' point on Baby, ``cl_weight`` apart."""
 
     embedding_dim: Annotated[int, Field(ge=1)] = 64
     """Width of all embeddings and of projected content."""

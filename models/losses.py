@@ -56,7 +56,7 @@ def l2(*rows: Tensor) -> Tensor:
 
 def norms(*rows: Tensor) -> Tensor:
     """Sum of the Frobenius norms of ``rows`` (each [B, d]) per example, not squared: the L2 term of the
-    MMRec family's VBPR and BM3 (spec mmrecun.md, section 8)."""
+    MMRec family's VBPR and BM3 (released code, enoche/MMRec)."""
     return torch.stack([torch.linalg.vector_norm(r) for r in rows]).sum() / rows[0].shape[0]
 
 

@@ -49,7 +49,7 @@ from models.stable import aligned_rows, sigmoid
 
 @dataclass(frozen=True)
 class MGCNOptions:
-    """Defaults: the released configuration (spec mmrecun.md, section 10)."""
+    """Defaults: the released configuration."""
 
     embedding_dim: Annotated[int, Field(ge=1)] = 64
     """Width of all embeddings."""

@@ -46,7 +46,7 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 
 @dataclass(frozen=True)
 class MIGGTOptions:
-    """Defaults: the released configuration for Baby (spec mmrecun.md, section 10; tru.md, C1)."""
+    """Defaults: the released configuration for Baby."""
 
     embedding_dim: Annotated[int, Field(ge=1)] = 64
     """Width of all embeddings."""

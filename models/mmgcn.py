@@ -43,7 +43,7 @@ from models.stable import aligned_columns, aligned_rows
 
 @dataclass(frozen=True)
 class MMGCNOptions:
-    """Defaults: the MMRec family's runs where they are known (spec mmrecun.md, sections 8 and 10)."""
+    """Defaults: the MMRec family's runs where they are known."""
 
     embedding_dim: Annotated[int, Field(ge=1)] = 64
     """Width of all embeddings and of every layer."""

@@ -44,7 +44,7 @@ from models.stable import aligned_rows
 
 @dataclass(frozen=True)
 class SLMRecOptions:
-    """Defaults: the MMRec family's configuration (spec mmrecun.md, section 10)."""
+    """Defaults: the MMRec family's configuration."""
 
     embedding_dim: Annotated[int, Field(ge=1)] = 64
     """Width of all embeddings and of projected content."""

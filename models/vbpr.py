@@ -31,7 +31,7 @@ from models.multimodal import MultimodalRecommender
 
 @dataclass(frozen=True)
 class VBPROptions:
-    """Defaults: the MMRec family's runs (spec mmrecun.md, section 10)."""
+    """Defaults: the MMRec family's runs."""
 
     embedding_dim: Annotated[int, Field(ge=1)] = 64
     """Width of the item ID embeddings and of the content part; users have twice as many."""

@@ -14,7 +14,7 @@ python -m results retire RUN --reason TEXT            take runs out of all resul
 python -m results bundle export runs.zip              runs in one file, for another machine
 python -m results site                                everything as one HTML page
 python -m results figures                             figures for papers, PDF and PNG
-python -m results publish                             means over seeds and descriptions in MLflow's pages
+python -m results refresh                             means and descriptions in MLflow's pages
 python -m results ui                                  open these pages
 """
 

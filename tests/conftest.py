@@ -15,6 +15,18 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--config-dir``, as of ``python -m bench``: where the configuration of a plug-in under test is."""
+    parser.addoption("--config-dir", default=None, help="folder of configurations of a plug-in under test")
+
+
+@pytest.fixture
+def config_dir(request: pytest.FixtureRequest) -> str | None:
+    """The extra folder of configurations, if one is given."""
+    given = request.config.getoption("--config-dir")
+    return None if given is None else str(given)
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
     """One thread, put back after a test that changes it."""

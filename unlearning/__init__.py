@@ -12,6 +12,7 @@ METHODS: dict[str, str] = {
     "finetune": "unlearning.finetune:Finetune",
     "mmrecun": "unlearning.mmrecun:MMRecUn",
     "tru": "unlearning.tru:TRU",
+    "reverse_tables": "unlearning.reverse_tables:ReverseTables",
     "neg_grad": "unlearning.neg_grad:NegGrad",
     "neg_grad_plus": "unlearning.neg_grad_plus:NegGradPlus",
     "relabel": "unlearning.relabel:Relabel",
@@ -22,9 +23,11 @@ METHODS: dict[str, str] = {
     "ultrare": "unlearning.ultrare:UltraRE",
     "multidelete": "unlearning.multidelete:MultiDelete",
     "scalegun": "unlearning.scalegun:ScaleGUN",
+    "unlearnrec": "unlearning.unlearnrec:UnlearnRec",
 }
 
-REFERENCE_METHODS = ("original", "retrain")
+GOLD_METHOD = "retrain"
+REFERENCE_METHODS = ("original", GOLD_METHOD)
 """Reference systems, which approximate methods are held against; never marked as best."""
 
 CONTROL_METHODS = ("graph_only", "reset")

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from datasets.sampling import TripleSampler
 from models.base import Recommender
+from models.descent import descend
 from models.optimiser import adam
 from unlearning.base import Problem, Recorder, UnlearningMethod, UnlearnResult, trainable
 from unlearning.distillation import (
@@ -34,7 +35,7 @@ from unlearning.distillation import (
     untrained,
 )
 from unlearning.options import MethodOptions
-from unlearning.passes import MarkedBatch, descend, mixed, whole_pass
+from unlearning.passes import MarkedBatch, mixed, whole_pass
 
 _FORGOTTEN = 1
 """Position of the forget set among the sources of a pass."""

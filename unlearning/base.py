@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from datasets.interactions import InteractionData
 from datasets.requests import DeletionRequest
@@ -22,6 +23,7 @@ class Trained:
     model: Recommender
     train_seconds: float
     examples: int
+    steps: int
 
 
 class Workshop(ABC):
@@ -84,7 +86,7 @@ class Problem:
         return TripleSampler(self.retain.train, self.retain.train, self.retain.num_items, self.generator)
 
     def forget_sampler(self) -> TripleSampler:
-        """Triples whose positives are the forget set; negatives avoid all of D (tru.md C2)."""
+        """Triples whose positives are the forget set; negatives avoid all of D (ours)."""
         return TripleSampler(self.request.forget, self.full.train, self.full.num_items, self.generator)
 
 
@@ -96,8 +98,12 @@ class Recorder(ABC):
         """End of an epoch: evaluates the trajectory and stores ``values`` as points of curves."""
 
     @abstractmethod
-    def examples(self, count: int) -> None:
-        """Count training examples (gradient steps x examples), the device-free cost."""
+    def examples(self, count: int, steps: int = 1) -> None:
+        """Count training examples, the device-free cost: once per batch on which a gradient is taken.
+
+        ``steps`` is the number of gradients that ``count`` examples went into: more for a whole training, 0
+        for a batch that goes into the gradient of another.
+        """
 
 
 @dataclass
@@ -115,6 +121,17 @@ class UnlearnResult:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class PreparedState:
+    """What ``prepare`` returns where the harness is to keep it on disk.
+
+    ``tensors`` by name, on the model's device and without gradient; ``figures`` are JSON-able.
+    """
+
+    tensors: dict[str, Tensor]
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
 class UnlearningMethod(ABC):
     """An unlearning method, stateless between cells.
 
@@ -123,6 +140,12 @@ class UnlearningMethod(ABC):
     """
 
     Options: ClassVar[type]
+    keeps_prepared: ClassVar[bool] = False
+    """Whether ``prepare`` returns a ``PreparedState``: then the harness keeps it on disk and prepares once
+    for all requests, and the recorded seconds are reported where it was found."""
+    online_options: ClassVar[frozenset[str]] = frozenset()
+    """Options that ``prepare`` does without: it gets their defaults, so that one prepared state serves all
+    their values."""
 
     def __init__(self, options: Any) -> None:
         self.options = options

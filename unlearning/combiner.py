@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class AttentionSide(nn.Module):
-    """Attentive aggregation of one side (RecEraser, WWW 2022, as restated in methods.md 4.2).
+    """Attentive aggregation of one side (RecEraser, Chen et al., WWW 2022).
 
         logit_s = h . relu(A e_s + b),   a = softmax over the shards that are present
         e       = sum_s a_s (W_s e_s + b_s)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from datasets.sampling import Batch
 from models.base import Recommender
+from unlearning.base import Recorder
 
 Objective = Callable[[Batch], Tensor]
 
@@ -66,3 +67,10 @@ def untouched(model: Recommender, generator: torch.Generator) -> Iterator[None]:
     with torch.no_grad():
         for buffer, value in zip(dense, before, strict=True):
             buffer.copy_(value)
+
+
+def counted(batches: Iterable[Batch], recorder: Recorder) -> Iterator[Batch]:
+    """The batches, counted as cost: a gradient that is only measured costs as much as one that is used."""
+    for batch in batches:
+        recorder.examples(batch.users.numel())
+        yield batch

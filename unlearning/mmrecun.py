@@ -27,11 +27,13 @@ from unlearning.reverse_repair import (
     Repair,
     ReverseOptimiser,
     ReversePhase,
+    ReverseRate,
+    Term,
     base_objective,
     check_options,
     make_repair,
+    reading,
     reduced,
-    reverse_rate,
     reverses,
 )
 
@@ -43,7 +45,7 @@ class MMRecUnOptions(ReverseRepairOptions):
     schedule: Literal["alternate", "mixed"] = "alternate"
     """``alternate``: all forget batches, then the retain batches, each with its own optimiser (as TRU
     restates it). ``mixed``: per retain batch one Adam step at ``repair_lr`` on alpha * reverse +
-    (1 - alpha) * repair, both batch means; ``optimiser``, ``reverse_lr`` and ``reduction`` have no
+    (1 - alpha) * repair, both batch means; ``optimiser``, the reverse rates and ``reduction`` have no
     effect then. Published: unknown."""
 
     optimiser: Literal["sgd", "adam"] = "sgd"
@@ -63,18 +65,22 @@ class MMRecUn(UnlearningMethod):
         check_options(self.options)
 
     def unlearn(self, original: Recommender, problem: Problem, recorder: Recorder) -> UnlearnResult:
-        """Unlearn in place."""
-        if self.options.schedule == "mixed" and reverses(self.options, problem):
+        """Unlearn in place; ``notes`` says which reading of the papers ran."""
+        options = self.options
+        if options.schedule == "mixed" and reverses(options, problem):
             self._mixed(original, problem, recorder)
         else:
             self._alternate(original, problem, recorder)
-        return UnlearnResult(original)
+        notes = {"reading": reading(options, schedule=options.schedule, optimiser=options.optimiser)}
+        return UnlearnResult(original, notes=notes)
 
     def _alternate(self, model: Recommender, problem: Problem, recorder: Recorder) -> None:
-        options = self.options
+        options, rate = self.options, 0.0
         repair = make_repair(model, problem, options)
         forget = problem.forget_sampler() if reverses(options, problem) else None
-        rate = reverse_rate(model, trainable(model), options, self._optimiser, problem)
+        if forget is not None:
+            everything = [Group(trainable(model))]
+            rate = ReverseRate(model, options, self._optimiser, problem, recorder).of(everything)
         for _ in range(options.epochs):
             losses = {}
             if forget is not None:
@@ -90,14 +96,11 @@ class MMRecUn(UnlearningMethod):
     def _reverse(
         self, model: Recommender, forget: TripleSampler, rate: float, problem: Problem, recorder: Recorder
     ) -> float:
-        options = self.options
+        options, parameters = self.options, trainable(model)
         model.train()
-        phase = ReversePhase([Group(trainable(model))], self._optimiser, rate, options.alpha)
-        return phase.run(
-            lambda batch: reduced(base_objective(model, options, batch), options, batch),
-            forget.epoch(problem.batch_size),
-            recorder,
-        )
+        base = Term(lambda batch: reduced(base_objective(model, options, batch), options, batch), parameters)
+        phase = ReversePhase([Group(parameters)], self._optimiser, rate, options.alpha)
+        return phase.run([base], forget.epoch(problem.batch_size), recorder)[0]
 
     def _mixed(self, model: Recommender, problem: Problem, recorder: Recorder) -> None:
         options = self.options
@@ -106,7 +109,7 @@ class MMRecUn(UnlearningMethod):
 
         def objective(retained: Batch) -> Tensor:
             forgotten = next(forget)
-            recorder.examples(forgotten.users.numel())
+            recorder.examples(forgotten.users.numel(), steps=0)  # one gradient with the retain batch
             reverse = base_objective(model, options, forgotten)
             return options.alpha * reverse + (1 - options.alpha) * model.loss(retained).total
 

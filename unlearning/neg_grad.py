@@ -97,9 +97,10 @@ class NegGrad(UnlearningMethod):
         seen, moved = [], False
         for batch in sampler.epoch(problem.batch_size):
             losses = pair_losses(model, batch)
-            recorder.examples(len(losses))
+            below = float(losses.detach().median()) < bound
+            recorder.examples(len(losses), steps=int(below))
             seen.append(losses.detach())
-            if float(losses.detach().median()) < bound:
+            if below:
                 climb(losses.clamp(max=bound).mean(), batch)
                 moved = True
         return float(torch.cat(seen).mean()), moved

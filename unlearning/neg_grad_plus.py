@@ -63,7 +63,7 @@ class NegGradPlus(UnlearningMethod):
 
         def joint(retained: Batch) -> Tensor:
             forgotten = next(forget)
-            recorder.examples(forgotten.users.numel())
+            recorder.examples(forgotten.users.numel(), steps=0)  # one gradient with the retain batch
             ascent = pair_losses(model, forgotten).clamp(max=bound).mean()
             return (1 - weight) * model.loss(retained).total - weight * ascent
 

@@ -14,7 +14,7 @@ GraphChoice = Literal["retain", "full"]
 class MethodOptions:
     """Which interactions the backbone's graphs are built from, as an explicit, logged choice.
 
-    Papers rarely say (tru.md B1); ``retain`` is the default because a platform that has deleted the
+    Papers rarely say (TRU does not); ``retain`` is the default because a platform that has deleted the
     data no longer holds its edges. With ``full`` the forgotten edges stay reachable, and item
     content stays as well in the item regime.
     """
@@ -55,14 +55,18 @@ class ReverseRepairOptions(MethodOptions):
     on the size of the batch or of the forget set. Published: unknown; ours."""
 
     reverse_lr: Annotated[float, Field(gt=0)] | None = 10.0
-    """Learning rate of the reverse phase before the factor alpha; null means the backbone's (the
-    papers name one rate, .001, for all). The default is ours, for plain gradient steps on the summed
-    loss in ``score`` units; with an Adam reading use null."""
+    """Learning rate of a reverse phase with plain gradient steps, before the factor alpha; null means the
+    backbone's (the papers name one rate, .001, for all). The default is ours, on the summed loss in
+    ``score`` units."""
 
     reverse_unit: Literal["score", "raw"] = "score"
-    """Of ``reverse_lr`` with plain gradient steps. ``score``: 1 is the step that, at full push, lowers
-    the scores of a batch of forgotten pairs by 1 on average (first order, measured once at the start),
+    """Of ``reverse_lr``. ``score``: 1 is the step that, at full push, lowers the scores of a batch of
+    forgotten pairs by 1 on average (first order, measured once at the start, over what the phase moves),
     so that one value serves backbones of any scale. ``raw``: as it stands. Ours."""
+
+    reverse_adam_lr: Annotated[float, Field(gt=0)] | None = None
+    """Learning rate of a reverse phase with Adam, before the factor alpha; null means the backbone's. Apart
+    from ``reverse_lr``, because Adam's steps have the size of its rate whatever the gradient is."""
 
     repair_lr: Annotated[float, Field(gt=0)] | None = None
     """Learning rate of the repair phase before the factor 1 - alpha; null means the backbone's."""

@@ -1,9 +1,9 @@
-"""What the passes of several methods share: losses of single pairs, mixed passes, one descent loop."""
+"""What the passes of several methods share: losses of single pairs, mixed passes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,15 +12,6 @@ from torch import Tensor
 from datasets.sampling import Batch, TripleSampler
 from models.base import Recommender
 from models.losses import bpr_per_pair, pair_scores
-from unlearning.base import Recorder
-
-
-class _Counted(Protocol):
-    @property
-    def users(self) -> Tensor: ...
-
-
-AnyBatch = TypeVar("AnyBatch", bound=_Counted)
 
 
 class MarkedBatch(NamedTuple):
@@ -67,24 +58,3 @@ def mixed(sources: Sequence[Batch], batch_size: int, generator: torch.Generator)
     order = torch.randperm(len(source), generator=generator, device=device)
     for rows in order.split(batch_size):
         yield MarkedBatch(Batch(*(column[rows] for column in triples)), source[rows])
-
-
-def descend(
-    model: Recommender,
-    batches: Iterable[AnyBatch],
-    objective: Callable[[AnyBatch], Tensor],
-    optimiser: torch.optim.Optimizer,
-    recorder: Recorder,
-) -> float:
-    """One training pass: a step down ``objective`` per batch; its mean. The host waits once, at the end."""
-    model.train()
-    model.start_epoch()
-    losses = []
-    for batch in batches:
-        loss = objective(batch)
-        loss.backward()
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        losses.append(loss.detach())
-        recorder.examples(batch.users.numel())
-    return float(torch.stack(losses).mean())

@@ -19,10 +19,11 @@ from pydantic import Field
 
 from datasets.sampling import Batch, TripleSampler
 from models.base import Recommender
+from models.descent import descend
 from models.optimiser import adam
 from unlearning.base import Problem, Recorder, UnlearningMethod, UnlearnResult, trainable
 from unlearning.options import MethodOptions
-from unlearning.passes import MarkedBatch, descend, mixed, whole_pass
+from unlearning.passes import MarkedBatch, mixed, whole_pass
 
 
 @dataclass(frozen=True)

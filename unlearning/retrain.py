@@ -26,5 +26,5 @@ class Retrain(UnlearningMethod):
     def unlearn(self, original: Recommender, problem: Problem, recorder: Recorder) -> UnlearnResult:
         """The gold model and what its training cost; ``original`` is not looked at."""
         gold = problem.gold()
-        recorder.examples(gold.examples)
+        recorder.examples(gold.examples, gold.steps)
         return UnlearnResult(gold.model, online_seconds=gold.train_seconds)

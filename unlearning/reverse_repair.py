@@ -8,7 +8,7 @@ Per epoch, first a reverse phase on the forget set, then a repair phase on the r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from datasets.errors import InputError
 from datasets.sampling import Batch
 from models.base import Recommender
+from models.descent import descend
 from models.losses import bpr_per_pair, pair_scores, triple_rows
 from models.optimiser import adam
 from unlearning.base import Problem, Recorder, trainable
-from unlearning.gradients import Objective, untouched
+from unlearning.gradients import Objective, counted, untouched
 from unlearning.options import ReverseRepairOptions
 
 ReverseOptimiser = Literal["sgd", "adam_lr", "adam_grad"]
@@ -36,6 +37,13 @@ class Group(NamedTuple):
     scale: float = 1.0
 
 
+class Term(NamedTuple):
+    """A part of what a reverse step descends, and the parameters that its gradient may move."""
+
+    objective: Objective
+    parameters: Sequence[nn.Parameter]
+
+
 def check_options(options: ReverseRepairOptions) -> None:
     """Raise ``InputError`` where options contradict each other."""
     if options.form == "ascent" and options.margin:
@@ -43,6 +51,13 @@ def check_options(options: ReverseRepairOptions) -> None:
             f"method.margin={options.margin:g} has no meaning with method.form=ascent: "
             "set method.margin=0 or method.form=swap."
         )
+
+
+def reading(options: ReverseRepairOptions, **own: object) -> str:
+    """Which reading of the papers these options are, for the notes of a run; ``own`` adds a method's own."""
+    repaired = "full pass" if options.repair_batches is None else f"{options.repair_batches} batches"
+    shared = {"form": options.form, "reversed": options.reverse_terms, **own, "repair": repaired}
+    return ", ".join(f"{name} {value}" for name, value in shared.items())
 
 
 def reverses(options: ReverseRepairOptions, problem: Problem) -> bool:
@@ -78,40 +93,75 @@ def reduced(mean: Tensor, options: ReverseRepairOptions, batch: Batch) -> Tensor
     return mean * batch.users.numel() if options.reduction == "sum" else mean
 
 
-def reverse_rate(
-    model: Recommender,
-    parameters: Sequence[nn.Parameter],
-    options: ReverseRepairOptions,
-    optimiser: ReverseOptimiser,
-    problem: Problem,
-) -> float:
-    """eta of the reverse phase, before alpha and gamma. Adam knows no unit: its steps have eta's size.
+class ReverseRate:
+    """eta of the reverse phase, before alpha and the scales, for whatever the phase is about to move.
 
-    ``parameters`` are those that the phase may move: where few may, each has to go further.
+    With plain steps in ``score`` units it is measured once, on one batch: per parameter, how far a step of
+    1 at full push lowers the scores of forgotten pairs. Where few parameters may move, each has to go
+    further. Adam knows no such unit: its steps have eta's size.
+
+    Args:
+        matched: whether eta makes up for what the scales take from the mean step.
     """
-    if options.reverse_lr is None:
-        return problem.learning_rate
-    if optimiser != "sgd" or options.reverse_unit == "raw" or not reverses(options, problem):
-        return options.reverse_lr
+
+    def __init__(
+        self,
+        model: Recommender,
+        options: ReverseRepairOptions,
+        optimiser: ReverseOptimiser,
+        problem: Problem,
+        recorder: Recorder,
+        *,
+        matched: bool = False,
+    ) -> None:
+        adam_lr, plain_lr = (
+            problem.learning_rate if rate is None else rate
+            for rate in (options.reverse_adam_lr, options.reverse_lr)
+        )
+        plain = optimiser == "sgd"
+        self._rate = plain_lr if plain else adam_lr
+        self._matched = matched and optimiser != "adam_grad"  # Adam divides the scales out by itself
+        self._per_score = plain and options.reverse_unit == "score" and options.reverse_lr is not None
+        if plain and (self._per_score or self._matched):
+            self._reach = _measured_responses(model, problem, recorder)
+        else:
+            self._reach = [(id(p), float(p.numel())) for p in trainable(model)]
+
+    def of(self, groups: Sequence[Group]) -> float:
+        """eta for a phase over ``groups``.
+
+        Matched, a step moves the scores (with Adam: the parameters, on average) as far as one without
+        scales would.
+        """
+        scales = {id(p): group.scale for group in groups for p in group.parameters}
+        moved = [(reach, scales[key]) for key, reach in self._reach if key in scales]
+        whole = max(sum(reach for reach, _ in moved), SMALLEST_RESPONSE)
+        rate = self._rate / whole if self._per_score else self._rate
+        if not self._matched:
+            return rate
+        return rate * whole / max(sum(reach * scale for reach, scale in moved), SMALLEST_RESPONSE)
+
+
+def _measured_responses(model: Recommender, problem: Problem, recorder: Recorder) -> list[tuple[int, float]]:
+    """``score_responses`` on one batch of forgotten pairs, by identity of the parameter; counted as cost."""
     model.train()
     with untouched(model, problem.generator):
-        batch = next(iter(problem.forget_sampler().epoch(problem.batch_size)))
-        response = score_response(model, parameters, batch)
-        return options.reverse_lr / max(response, SMALLEST_RESPONSE)
+        batch = next(counted(problem.forget_sampler().epoch(problem.batch_size), recorder))
+        responses = score_responses(model, trainable(model), batch)
+    return [(id(p), response) for p, response in zip(trainable(model), responses, strict=True)]
 
 
-def score_response(model: Recommender, parameters: Sequence[nn.Parameter], batch: Batch) -> float:
+def score_responses(model: Recommender, parameters: Sequence[nn.Parameter], batch: Batch) -> list[float]:
     """How far, on average, a plain step of 1 with full push lowers the scores of the batch's positives.
 
-    |grad S|^2 / B, with S the sum over the batch [B] of positive minus negative score: to first order,
-    a step of -eta grad S lowers S by eta |grad S|^2. It depends on the size of the embeddings and on how
-    the backbone propagates them, by orders of magnitude.
+    Per parameter |grad S|^2 / B, with S the sum over the batch [B] of positive minus negative score: to
+    first order, a step of -eta grad S lowers S by eta |grad S|^2. It depends on the size of the embeddings
+    and on how the backbone propagates them, by orders of magnitude.
     """
     users, positives, negatives = triple_rows(*model.embeddings(), batch)
     total = (pair_scores(users, positives) - pair_scores(users, negatives)).sum()
     gradients = torch.autograd.grad(total, list(parameters), allow_unused=True)
-    squares = [float(g.square().sum()) for g in gradients if g is not None]
-    return sum(squares) / batch.users.numel()
+    return [0.0 if g is None else float(g.square().sum()) / batch.users.numel() for g in gradients]
 
 
 class ReversePhase:
@@ -146,22 +196,40 @@ class ReversePhase:
             lr=learning_rate,
         )
 
-    def run(self, objective: Objective, batches: Iterable[Batch], recorder: Recorder) -> float:
-        """One step per batch; the mean objective. The host waits once, at the end."""
+    def run(
+        self,
+        terms: Sequence[Term],
+        batches: Iterable[Batch],
+        recorder: Recorder,
+        after_step: Callable[[], None] | None = None,
+    ) -> list[float]:
+        """One step per batch on the sum of the terms; the mean of each. The host waits once, at the end."""
         losses = []
         for batch in batches:
-            loss = objective(batch)
-            self._step(loss)
-            losses.append(loss.detach())
+            losses.append(self._step(terms, batch))
+            if after_step is not None:
+                after_step()
             recorder.examples(batch.users.numel())
-        return float(torch.stack(losses).mean())
+        return [float(mean) for mean in torch.stack(losses).mean(dim=0).unbind()]
 
-    def _step(self, loss: Tensor) -> None:
-        gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
-        for parameter, gradient, factor in zip(self._parameters, gradients, self._factors, strict=True):
-            parameter.grad = gradient if gradient is None or factor == 1.0 else gradient * factor
+    def _step(self, terms: Sequence[Term], batch: Batch) -> Tensor:
+        """One step; the value of each term before it: [terms]."""
+        gradients: dict[int, Tensor] = {}
+        values = []
+        for term in terms:
+            loss = term.objective(batch)
+            values.append(loss.detach())
+            found = torch.autograd.grad(loss, list(term.parameters), allow_unused=True)
+            for parameter, gradient in zip(term.parameters, found, strict=True):
+                if gradient is not None:
+                    before = gradients.get(id(parameter))
+                    gradients[id(parameter)] = gradient if before is None else before + gradient
+        for parameter, factor in zip(self._parameters, self._factors, strict=True):
+            own = gradients.get(id(parameter))
+            parameter.grad = own if own is None or factor == 1.0 else own * factor
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
+        return torch.stack(values)
 
 
 class Repair:
@@ -187,17 +255,11 @@ class Repair:
 
     def epoch(self, recorder: Recorder, objective: Objective | None = None) -> float:
         """One pass on ``objective`` (by default the training loss); its mean over the batches."""
-        self._model.train()
-        self._model.start_epoch()
-        losses = []
-        for batch in self.sampler.epoch(self._batch_size, self._batches):
-            loss = self._model.loss(batch).total if objective is None else objective(batch)
-            loss.backward()
-            self._optimiser.step()
-            self._optimiser.zero_grad(set_to_none=True)
-            losses.append(loss.detach())
-            recorder.examples(batch.users.numel())
-        return float(torch.stack(losses).mean())
+        batches = self.sampler.epoch(self._batch_size, self._batches)
+        return descend(self._model, batches, objective or self._training_loss, self._optimiser, recorder)
+
+    def _training_loss(self, batch: Batch) -> Tensor:
+        return self._model.loss(batch).total
 
 
 def make_repair(model: Recommender, problem: Problem, options: ReverseRepairOptions) -> Repair:

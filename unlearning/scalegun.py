@@ -26,6 +26,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets.errors import InputError
+from datasets.pairs import PairSet
 from datasets.sampling import Batch, TripleSampler
 from models.base import Recommender
 from unlearning.base import Problem, Recorder, Setting, UnlearningMethod, UnlearnResult
@@ -105,8 +106,7 @@ class ScaleGUN(UnlearningMethod):
         if users is not None:
             mine = torch.isin(batch.users, users)
             batch = Batch(*(ids[mine] for ids in batch))
-        keys = problem.request.forget[0] * full.num_items + problem.request.forget[1]
-        return batch, ~torch.isin(batch.users * full.num_items + batch.positives, keys)
+        return batch, ~PairSet(problem.request.forget, full.num_items).contains(batch.users, batch.positives)
 
 
 def differences(z: Embeddings, batch: Batch, shared: bool) -> Tensor:

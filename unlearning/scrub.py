@@ -22,11 +22,11 @@ from torch import Tensor
 
 from datasets.sampling import Batch
 from models.base import Recommender
+from models.descent import descend
 from models.optimiser import adam
 from unlearning.base import Problem, Recorder, UnlearningMethod, UnlearnResult, trainable
 from unlearning.distillation import Embeddings, divergence, frozen, sample_items, score_lists, spread
 from unlearning.options import MethodOptions
-from unlearning.passes import descend
 
 
 @dataclass(frozen=True)

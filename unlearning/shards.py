@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from datasets.interactions import InteractionData
+from datasets.pairs import PairSet
 from unlearning.base import Trained, Workshop
 from unlearning.transport import balanced_clusters
 
@@ -17,10 +18,10 @@ Unit = Literal["user", "interaction"]
 
 @dataclass(frozen=True)
 class Partition:
-    """``labels`` [E] of the pairs with ``keys`` [E] = user * num_items + item, sorted; k ``shards``."""
+    """``labels`` [E] of the training ``pairs``, in the order of their keys; k ``shards``."""
 
     shards: int
-    keys: Tensor
+    pairs: PairSet
     labels: Tensor
 
     def part(self, data: InteractionData, shard: int) -> InteractionData:
@@ -28,16 +29,15 @@ class Partition:
 
         Ids and item content are those of ``data``. The same whatever happened in other shards.
         """
-        train = data.train[:, self.of(data.train, data.num_items) == shard]
+        train = data.train[:, self.of(data.train) == shard]
         valid = data.valid[:, torch.isin(data.valid[0], train[0])]
         name = f"{data.fingerprint}-shard-{shard}"
         return replace(data, train=train, valid=valid, fingerprint=name)
 
-    def of(self, pairs: Tensor, num_items: int) -> Tensor:
+    def of(self, pairs: Tensor) -> Tensor:
         """The shard of each of ``pairs`` [2, P]; -1 for a pair that was not there to be partitioned: [P]."""
-        keys = pairs[0] * num_items + pairs[1]
-        slots = torch.searchsorted(self.keys, keys).clamp(max=len(self.keys) - 1)
-        return torch.where(self.keys[slots] == keys, self.labels[slots], -1)
+        places, there = self.pairs.find(*pairs)
+        return torch.where(there, self.labels[places], -1)
 
     def sizes(self) -> Tensor:
         """Training pairs per shard: [k]."""
@@ -65,17 +65,16 @@ def partitioned(
         seed: of the first centroids.
     """
     users, items = embeddings
-    keys = torch.unique(data.train[0] * data.num_items + data.train[1])
-    pairs = keys // data.num_items, keys % data.num_items
+    pairs = PairSet(data.train, data.num_items)
     if unit == "user":
-        active, row = torch.unique(pairs[0], return_inverse=True)
+        active, row = torch.unique(pairs.users, return_inverse=True)
         points = users[active]
     else:
-        row = torch.arange(len(keys), device=keys.device)
-        points = torch.cat([users[pairs[0]], items[pairs[1]]], dim=1)
+        row = torch.arange(len(pairs), device=pairs.keys.device)
+        points = torch.cat([users[pairs.users], items[pairs.items]], dim=1)
     generator = torch.Generator().manual_seed(seed)
-    labels = balanced_clusters(points, shards, epsilon, rounds, inner, generator).to(keys.device)
-    return Partition(shards, keys, labels[row])
+    labels = balanced_clusters(points, shards, epsilon, rounds, inner, generator).to(pairs.keys.device)
+    return Partition(shards, pairs, labels[row])
 
 
 def trains(part: InteractionData) -> bool:

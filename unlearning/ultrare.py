@@ -19,12 +19,12 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from datasets.sampling import TripleSampler
 from models.base import Recommender
+from models.descent import descend
 from models.optimiser import adam
 from unlearning.base import Problem, Recorder, Setting, UnlearningMethod, UnlearnResult
 from unlearning.combiner import Attention, Weights
@@ -140,7 +140,7 @@ class UltraRE(UnlearningMethod):
             touched += 1
             if trains(after):
                 trained = train_shard(problem.workshop, after, shard, options.shard_epochs)
-                recorder.examples(trained.examples)
+                recorder.examples(trained.examples, trained.steps)
                 models[shard] = trained.model
         if not models:
             raise InputError(
@@ -149,8 +149,8 @@ class UltraRE(UnlearningMethod):
             )
         ensemble = self._combined(problem.retain, prepared.partition, models, problem.generator)
 
-        def report(current: ShardEnsemble, loss: float, examples: int) -> None:
-            recorder.examples(examples)
+        def report(current: ShardEnsemble, loss: float, examples: int, steps: int) -> None:
+            recorder.examples(examples, steps)
             recorder.epoch(current, {"loss/combiner": loss})
 
         fit(ensemble, problem.retain, options, problem.generator, problem.batch_size, report)
@@ -185,23 +185,18 @@ def fit(
     options: UltraREOptions,
     generator: torch.Generator,
     batch_size: int,
-    report: Callable[[ShardEnsemble, float, int], None],
+    report: Callable[[ShardEnsemble, float, int, int], None],
 ) -> None:
     """Train the combiner in place on the training or validation pairs of ``data``.
 
-    ``report`` is told the ensemble, the mean loss and the number of examples of every pass.
+    ``report`` is told the ensemble, the mean loss, the number of examples and of steps of every pass.
     """
     pairs = data.train if options.combiner_data == "train" else data.valid
     known = torch.cat([data.train, data.valid], dim=1) if options.combiner_data == "valid" else data.train
     sampler = TripleSampler(pairs, known, data.num_items, generator)
     optimiser = adam(ensemble.combiner.parameters(), options.combiner_lr)
     for _ in range(options.combiner_epochs):
-        ensemble.train()
-        total: Tensor = torch.zeros((), device=pairs.device)
-        for batch in sampler.epoch(batch_size):
-            loss = ensemble.loss(batch).total
-            loss.backward()
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-            total += loss.detach()
-        report(ensemble, float(total) / sampler.num_batches(batch_size), len(sampler))
+        loss = descend(
+            ensemble, sampler.epoch(batch_size), lambda batch: ensemble.loss(batch).total, optimiser
+        )
+        report(ensemble, loss, len(sampler), sampler.num_batches(batch_size))

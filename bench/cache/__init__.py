@@ -1,5 +1,6 @@
 """One content store:
-trained models and item graphs by key, and the care for them. Deleting it loses no result.
+models, item graphs and other tensors by key, checked before use, and the care for them.
+Deleting it loses no result.
 """
 
-__all__ = ["care", "content", "item_graphs", "models"]
+__all__ = ["care", "content", "item_graphs", "models", "prepared"]

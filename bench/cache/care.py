@@ -17,8 +17,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.cache.store import ITEM_GRAPHS, KINDS, MODELS, RECORD, SEAL, Damaged, Kind, checked_record, sealed
 from bench.config.schema import TrackingConfig
-from bench.disk.files import checksum, read_json
+from bench.disk.files import read_json
 from bench.disk.locks import held_if_free, lock_file
 from bench.record.names import KIND_TAG
 from bench.record.owner import why_gone
@@ -29,31 +30,19 @@ TEMPORARY_SECONDS = 3600.0
 HALF_WRITTEN_SECONDS = 5.0
 """After which a state that cannot be read is nobody's: a living process writes it in a moment."""
 
-CONTENT = {
-    "models": ("model", "weights.safetensors", "weights_sha256"),
-    "item_graphs": ("item graph", "graph.safetensors", "graph_sha256"),
-}
-"""Folders of the cache: what an entry is, the file that it holds, and where its record has the checksum."""
-
 
 @dataclass(frozen=True)
 class Entry:
-    """A cached model or item graph: its folder, its size in bytes, the days since it was last used."""
+    """Something cached: its kind and folder, its size in bytes, the days since it was last used.
 
+    ``about`` says what it is, for people; empty where its record is damaged.
+    """
+
+    kind: Kind
     folder: Path
     size: int
     days: float
-    record: dict[str, Any] | None
-
-    @property
-    def place(self) -> str:
-        """Which folder of the cache it is in, a key of ``CONTENT``."""
-        return self.folder.parent.name
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """What it is, for people; empty where its record is damaged."""
-        return dict((self.record or {}).get("about", {}))
+    about: dict[str, Any]
 
     @property
     def is_set_aside(self) -> bool:
@@ -62,28 +51,32 @@ class Entry:
 
 
 def entries(cache: Path) -> list[Entry]:
-    """Every cached model, then every item graph, the ones set aside as damaged among them."""
-    folders = [path for place in CONTENT for path in sorted((cache / place).glob("[!.]*")) if path.is_dir()]
+    """Everything cached, kind by kind, what was set aside as damaged among it."""
+    folders = [
+        (kind, path)
+        for kind in KINDS
+        for path in sorted((cache / kind.folder).glob("[!.]*"))
+        if path.is_dir()
+    ]
     return [
         Entry(
+            kind,
             folder,
             sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
             (time.time() - folder.stat().st_mtime) / SECONDS_PER_DAY,
-            read_json(folder / "record.json"),
+            _about(folder),
         )
-        for folder in folders
+        for kind, folder in folders
     ]
 
 
 def damage(entry: Entry) -> str | None:
     """What is wrong with an entry; None if its content is what was written."""
-    _, name, sha256 = CONTENT[entry.place]
-    content = entry.folder / name
-    if entry.record is None:
-        return "its record cannot be read"
-    if not content.exists():
-        return f"its {content.stem} {'are' if content.stem.endswith('s') else 'is'} missing"
-    return None if checksum(content) == entry.record.get(sha256) else "its checksum is wrong"
+    try:
+        checked_record(entry.folder, entry.kind)
+    except Damaged as error:
+        return str(error)
+    return None
 
 
 def remove_leftovers(cache: Path) -> list[Path]:
@@ -104,14 +97,14 @@ def prune(cache: Path, days: float | None, keep: set[str] | None, dry: bool) -> 
     """Remove entries unused for ``days``, not in ``keep``, or set aside as damaged; those it removed.
 
     Args:
-        keep: keys of models to keep whatever their age; None removes by age alone. Item graphs are named
-            by no run: they go by age.
+        keep: keys of models to keep whatever their age; None removes by age alone. Item graphs and prepared
+            states are named by no run: they go by age.
         dry: remove nothing, only say what would go.
     """
     removed = []
     for entry in entries(cache):
         old = days is not None and entry.days > days
-        unreferenced = keep is not None and entry.place == "models" and entry.folder.name not in keep
+        unreferenced = keep is not None and entry.kind is MODELS and entry.folder.name not in keep
         if old or unreferenced or entry.is_set_aside:
             with held_if_free(lock_file(cache, entry.folder.name)) as free:
                 if free and not dry:
@@ -168,11 +161,12 @@ def _prune(options: argparse.Namespace, console: Console) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.cache", description="Care for the cache of models and item graphs."
+        prog="python -m bench.cache",
+        description="Care for the cache of models, item graphs and prepared states.",
     )
     parser.add_argument("--dir", type=Path, default=Path("cache"), help="the cache folder (cache.dir)")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("list", help="every cached model and item graph")
+    verbs.add_parser("list", help="every cached model, item graph and prepared state")
     verbs.add_parser("size", help="how many, how large")
     verbs.add_parser("verify", help="compare each with its checksum")
     pruning = verbs.add_parser("prune", help="remove entries and what dead processes left")
@@ -192,7 +186,7 @@ def _table(found: Sequence[Entry]) -> Table:
         table.add_column(title)
     for entry in found:
         about = entry.about
-        missing = "-" if about and entry.place == "item_graphs" else "?"
+        missing = "-" if about and entry.kind is ITEM_GRAPHS else "?"
         backbone = str(about.get("backbone", {}).get("name", missing))
         labels = [str(about.get(key, missing)) for key in ("role", "dataset")]
         seed = str(about.get("seed", missing))
@@ -203,7 +197,7 @@ def _table(found: Sequence[Entry]) -> Table:
 
 def _half_written(cache: Path) -> Iterator[Path]:
     """Remove folders that a process was writing when it died: the lock of their key is free."""
-    for folder in [folder for place in CONTENT for folder in (cache / place).glob(".*")]:
+    for folder in [folder for kind in KINDS for folder in (cache / kind.folder).glob(".*")]:
         key = folder.name[1:].partition(".")[0]
         with held_if_free(lock_file(cache, key)) as free:
             if free:
@@ -213,9 +207,16 @@ def _half_written(cache: Path) -> Iterator[Path]:
 
 def _summary(found: Sequence[Entry]) -> str:
     """How many of each kind, and their size together; kinds that are absent go unmentioned."""
-    counts = {what: sum(e.place == place for e in found) for place, (what, _, _) in CONTENT.items()}
-    named = [f"{count} {what}s" for what, count in counts.items() if count or what == "model"]
+    counts = {kind: sum(entry.kind is kind for entry in found) for kind in KINDS}
+    named = [f"{count} {kind.what}s" for kind, count in counts.items() if count or kind is MODELS]
     return f"{', '.join(named)}, {_megabytes(sum(e.size for e in found))}"
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    record = read_json(folder / RECORD)
+    if not isinstance(record, dict) or record.get(SEAL) != sealed(record)[SEAL]:
+        return {}
+    return dict(record.get("about", {}))
 
 
 def _is_left_over(state: Path) -> bool:

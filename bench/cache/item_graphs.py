@@ -1,10 +1,10 @@
 """Item kNN graphs, kept on disk by their content and handed to the backbones that would build them.
 
 From wide raw features a graph takes seconds to minutes, and every cell of a sweep needs the same few. A
-graph is a folder ``item_graphs/<key>`` with ``graph.safetensors`` and ``record.json`` (what building it
-cost, and a checksum). Its key covers the features with the rows of withdrawn items zeroed: what was
-forgotten has another graph. It also covers device and threads, because the recorded time goes on the
-clocks of training and unlearning, where it may only meet times of the same hardware.
+graph is an entry of the content store (``bench/cache/store.py``), with what building it cost. Its key covers
+the features with the rows of withdrawn items zeroed: what was forgotten has another graph. It also covers
+device and threads, because the recorded time goes on the clocks of training and unlearning, where it may
+only meet times of the same hardware.
 
 A given graph is what ``InteractionData.item_graphs`` is for: no backbone knows about this cache.
 """
@@ -14,26 +14,21 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-import os
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bench.cache.content import digest
+from bench.cache.store import ITEM_GRAPHS, Content, ContentStore
 from bench.config.schema import Choice
 from bench.config.source import class_constant, module_digest
-from bench.disk.files import checksum, new_folder, read_json, set_aside, write_json
-from bench.disk.locks import held, lock_file
 from bench.machine.devices import describe
 from bench.machine.timing import Stopwatch
 from datasets.interactions import InteractionData
 from datasets.item_graphs import item_graph, knn_graph
+from datasets.sparse import csr_tensor
 
 log = logging.getLogger(__name__)
 
@@ -71,15 +66,11 @@ class ItemGraphCache:
     """
 
     def __init__(self, root: Path, backbone: Choice, dataset: str) -> None:
-        self._root = root
+        self._store = ContentStore(root, ITEM_GRAPHS)
         self._neighbours = neighbours_of(backbone)
         self._wanted = getattr(backbone.options, "modalities", None)
         self._dataset = dataset
         self._known: dict[str, BuiltGraph] = {}
-
-    def folder(self, key: str) -> Path:
-        """Where the graph of ``key`` is or will be."""
-        return self._root / "item_graphs" / key
 
     def attach(self, data: InteractionData) -> InteractionData:
         """``data`` with the graph of each modality that has features but no given graph.
@@ -109,9 +100,10 @@ class ItemGraphCache:
     def _graph(self, data: InteractionData, modality: str) -> BuiltGraph:
         key = self._key(data, modality)
         if key not in self._known:
-            with held(lock_file(self._root, key), f"the item graph {key}"):
-                device = data.train.device
-                self._known[key] = self._load(key, device) or self._build(key, data, modality)
+            device = data.train.device
+            self._known[key], _ = self._store.get_or_make(
+                key, lambda content: _restored(content, device), lambda: self._built(data, modality)
+            )
         return self._known[key]
 
     def _key(self, data: InteractionData, modality: str) -> str:
@@ -125,7 +117,7 @@ class ItemGraphCache:
         }
         return digest("item_graph", content)
 
-    def _build(self, key: str, data: InteractionData, modality: str) -> BuiltGraph:
+    def _built(self, data: InteractionData, modality: str) -> tuple[BuiltGraph, Content]:
         assert self._neighbours is not None
         features = data.features[modality]
         knn_graph(features[:WARM_UP_ROWS], self._neighbours)  # first-use costs stay off the clock
@@ -133,54 +125,19 @@ class ItemGraphCache:
         watch = Stopwatch(features.device)
         with watch.running():
             graph = item_graph(bare, modality, self._neighbours)
+        log.info("item graph of %s: built in %.1f s", modality, watch.seconds)
         about = {
             "role": f"item graph ({modality})",
             "dataset": self._dataset,
             "neighbours": self._neighbours,
             "device": dataclasses.asdict(describe(features.device)),
         }
-        built = BuiltGraph(graph, watch.seconds)
-        self._publish(key, built, about)
-        log.info("item graph of %s: built in %.1f s", modality, built.seconds)
-        return built
-
-    def _load(self, key: str, device: torch.device) -> BuiltGraph | None:
-        folder = self.folder(key)
-        if not folder.exists():
-            return None
-        file, record = folder / "graph.safetensors", read_json(folder / "record.json")
-        if record is None or not file.exists() or checksum(file) != record.get("graph_sha256"):
-            aside = set_aside(folder)
-            log.warning("the cached item graph %s is damaged: set aside as %s, built again", key, aside.name)
-            return None
-        parts = load_file(file)
-        os.utime(folder)  # the age that pruning goes by is that of the last use
-        return BuiltGraph(_csr(parts).to(device), float(record["seconds"]))
-
-    def _publish(self, key: str, built: BuiltGraph, about: dict[str, Any]) -> None:
-        try:
-            with new_folder(self.folder(key)) as work:
-                save_file(_parts(built.graph), work / "graph.safetensors")
-                sha256 = checksum(work / "graph.safetensors")
-                content = {"key": key, "graph_sha256": sha256, "seconds": built.seconds, "about": about}
-                write_json(work / "record.json", content)
-        except (OSError, SafetensorError) as error:
-            log.warning("the item graph %s could not be cached (%s): it serves this cell only", key, error)
+        parts = {"starts": graph.crow_indices(), "columns": graph.col_indices(), "values": graph.values()}
+        return BuiltGraph(graph, watch.seconds), Content(parts, {"seconds": watch.seconds}, about)
 
 
-def _parts(graph: Tensor) -> dict[str, Tensor]:
-    parts = {
-        "starts": graph.crow_indices(),
-        "columns": graph.col_indices(),
-        "values": graph.values(),
-    }
-    return {name: part.cpu().contiguous() for name, part in parts.items()}
-
-
-def _csr(parts: dict[str, Tensor]) -> Tensor:
-    size = len(parts["starts"]) - 1
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(
-            parts["starts"], parts["columns"], parts["values"], size=(size, size), check_invariants=False
-        )
+def _restored(content: Content, device: torch.device) -> BuiltGraph:
+    starts, columns, values = (content.tensors[name] for name in ("starts", "columns", "values"))
+    size = len(starts) - 1
+    graph = csr_tensor(starts, columns, values, (size, size))
+    return BuiltGraph(graph.to(device), float(content.facts["seconds"]))

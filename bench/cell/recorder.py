@@ -23,7 +23,7 @@ class TrajectoryRecorder(Recorder):
         self._watch = watch
         self._probe = probe
         self.points: list[dict[str, float]] = []
-        self.num_examples = 0
+        self.num_examples = self.num_steps = 0
 
     def epoch(self, model: Recommender, values: dict[str, float] | None = None) -> None:
         """Store one point; see ``Recorder``."""
@@ -32,6 +32,7 @@ class TrajectoryRecorder(Recorder):
             point: dict[str, Any] = {"epoch": len(self.points) + 1, "seconds": self._watch.seconds}
             self.points.append({**point, **measured, **(values or {})})
 
-    def examples(self, count: int) -> None:
-        """Count ``count`` training examples."""
+    def examples(self, count: int, steps: int = 1) -> None:
+        """Count ``count`` training examples of ``steps`` gradient steps."""
         self.num_examples += count
+        self.num_steps += steps

@@ -12,8 +12,9 @@ from bench.cell.setting import Role, SettingStage
 from bench.config.schema import CellConfig
 from bench.disk.space import is_disk_full, require_space
 from bench.machine.devices import describe
-from bench.machine.reproducible import products_are_thread_invariant
+from bench.machine.process import differing_products
 from bench.machine.seeding import deterministic
+from bench.measure.lists import LISTS_FILE
 from bench.plan.code import code_of
 from bench.plan.dataset import reader_of
 from bench.plan.planner import PlannedCell
@@ -30,8 +31,15 @@ from bench.record.parameters import parameters
 from bench.record.progress import phase, reporting
 from bench.record.store import Store
 from bench.train.loop import TrainingRecord
+from datasets.validation import DataSummary
 
 log = logging.getLogger(__name__)
+
+COLD_COUNTS = (
+    *("users_without_train", "items_without_train"),
+    *("valid_of_cold_users", "test_of_cold_users", "valid_of_cold_items", "test_of_cold_items"),
+)
+"""Of the data set, logged with every cell: docs/protocol.md."""
 
 
 def run_cell(cell: PlannedCell) -> str:
@@ -56,7 +64,7 @@ def run_cell(cell: PlannedCell) -> str:
             _log_dataset(store, run_id, cell)
             result = pipeline.run()
             phase("recording")
-            _record(store, run_id, result)
+            _record(store, run_id, result, cell.summary)
         store.finish(run_id)
     except BaseException as error:
         _record_failure(store, run_id, error)
@@ -80,13 +88,13 @@ def _promise(config: CellConfig) -> dict[str, str]:
     """Whether equal bits for any number of threads were to be had where this cell ran, as a tag."""
     if not config.run.deterministic:
         return {}
-    kept = products_are_thread_invariant()
-    if not kept:
+    differing = differing_products()
+    if differing:
         log.warning(
-            "run.deterministic=true holds for this number of threads only: dense products differ between "
-            "numbers of threads on this machine; python -m bench.doctor says more"
+            "run.deterministic=true: here bits depend on the number of threads in dense products of %s",
+            "; ".join(differing),
         )
-    return {THREAD_INVARIANT_TAG: str(kept).lower()}
+    return {THREAD_INVARIANT_TAG: f"but for {'; '.join(differing)}" if differing else "yes"}
 
 
 def _record_failure(store: Store, run_id: str, error: BaseException) -> None:
@@ -98,14 +106,16 @@ def _record_failure(store: Store, run_id: str, error: BaseException) -> None:
 
 
 def _log_dataset(store: Store, run_id: str, cell: PlannedCell) -> None:
-    dataset = cell.config.dataset
+    dataset, reader = cell.config.dataset, reader_of(cell.config)
     source = "synthetic" if dataset.reader == "synthetic" else str(cell.config.data_root / dataset.name)
-    profile = {**dataclasses.asdict(cell.summary), "identity": reader_of(cell.config).identity()}
+    source = getattr(dataset.options, "path", None) or source
+    profile = {**dataclasses.asdict(cell.summary), "identity": reader.identity()}
     store.log_dataset(run_id, dataset.name, cell.keys.data, source, profile)
+    store.log_files(run_id, reader.documents(), "dataset")
 
 
 def setting_tags(cell: PlannedCell) -> dict[str, str]:
-    """The place in the grid, and the keys of the stages before the cell's own."""
+    """The cell's labels, and the keys of the stages before the cell's own."""
     config = cell.config
     tags = {
         f"lethe.{stage}_key": key for stage, key in dataclasses.asdict(cell.keys).items() if stage != "cell"
@@ -130,10 +140,11 @@ def _tags(cell: PlannedCell) -> dict[str, str]:
     return tags
 
 
-def _record(store: Store, run_id: str, result: CellResult) -> None:
+def _record(store: Store, run_id: str, result: CellResult, data: DataSummary) -> None:
     request = result.request
     counts = {"request/pairs": request.forget.shape[1], "request/users": len(request.users)}
     counts["request/items"] = len(request.items)
+    counts |= {f"data/{name}": getattr(data, name) for name in COLD_COUNTS}
     curves = _curves("unlearn", result.trajectory)
     for role, record in (("original", result.original), ("gold", result.gold)):
         curves |= _curves(role, record.curve)
@@ -143,13 +154,15 @@ def _record(store: Store, run_id: str, result: CellResult) -> None:
     notes = {f"note.{key}": str(value) for key, value in result.notes.items()}
     store.log(run_id, metrics=metrics, curves=curves, tags=notes)
     store.log_arrays(run_id, "per_user.safetensors", result.measured.per_user)
+    store.log_arrays(run_id, LISTS_FILE, result.measured.lists)
     if result.audit_arrays:
         store.log_arrays(run_id, "audits.safetensors", result.audit_arrays)
     store.log_json(run_id, "trajectory.json", result.trajectory)
 
 
 def _training_metrics(role: str, record: TrainingRecord) -> dict[str, float]:
-    return {
+    share = record.processor_share
+    return ({} if share is None else {f"train/{role}_processor_share": share}) | {
         f"train/{role}_epochs": record.epochs,
         f"train/{role}_best_epoch": record.best_epoch,
         f"train/{role}_seconds": record.seconds,

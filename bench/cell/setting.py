@@ -18,10 +18,11 @@ from bench.config.schema import as_json
 from bench.machine.devices import resolve, share_threads
 from bench.plan.dataset import in_words, read_checked, reader_of
 from bench.plan.planner import PlannedCell
+from bench.plan.request import draw
 from bench.record.progress import phase, progress
 from bench.train.loop import TrainingRecord, train
 from datasets.interactions import InteractionData, to_torch
-from datasets.requests import DeletionRequest, draw
+from datasets.requests import DeletionRequest
 from models.base import Recommender
 
 log = logging.getLogger(__name__)

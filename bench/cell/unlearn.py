@@ -9,24 +9,31 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench.cache.models import CachedModel
+from bench.cache.prepared import Prepared, PreparedCache, preparing
 from bench.cell.recorder import Probe, TrajectoryRecorder
 from bench.cell.repair import repair_stage
 from bench.cell.setting import CellSetting, SettingStage
 from bench.cell.workshop import CellWorkshop
 from bench.config.registry import load_class
-from bench.config.schema import CellConfig
+from bench.config.schema import CellConfig, Choice, as_json
+from bench.machine.devices import describe
 from bench.machine.seeding import generator, seed_everything
 from bench.machine.timing import Stopwatch
+from bench.plan.keys import prepared_key
 from bench.plan.planner import PlannedCell
 from bench.train.loop import warm_up
 from bench.train.objective import matmul_precision
+from datasets.errors import place
 from datasets.interactions import InteractionData
 from models.base import Recommender
 from unlearning import REFERENCE_METHODS
@@ -48,13 +55,17 @@ class ProblemChanged(RuntimeError):
     """The method changed, in place, what it was only lent."""
 
 
+class WrongResult(TypeError):
+    """The method returned something else than an ``UnlearnResult`` with a model."""
+
+
 @dataclass(frozen=True)
 class Unlearned:
     """What a method left, and what it took.
 
-    ``online_seconds`` is the method's own clock (for reference systems the recorded one),
-    ``offline_seconds`` what can happen before any request, ``warmup_seconds`` a discarded pass before
-    the clock.
+    ``online_seconds`` is the method's own clock (for reference systems the recorded one), with its
+    ``propagations`` and ``processor_share`` (None: not known), ``offline_seconds`` what can happen before any
+    request, ``warmup_seconds`` a discarded pass before the clock.
     """
 
     result: UnlearnResult
@@ -62,6 +73,8 @@ class Unlearned:
     offline_seconds: float
     warmup_seconds: float
     recorder: TrajectoryRecorder
+    propagations: int | None
+    processor_share: float | None
 
 
 class UnlearnStage:
@@ -74,7 +87,8 @@ class UnlearnStage:
 
     def __init__(self, cell: PlannedCell, stage: SettingStage) -> None:
         self._config: CellConfig = cell.config
-        self._data_key = cell.keys.data
+        self._data_key, self._original_key = cell.keys.data, cell.keys.original
+        self._states = PreparedCache(cell.config.cache.dir)
         self._graphs, self._models, self._device = stage.graphs, stage.models, stage.device
 
     def run(self, setting: CellSetting, probe: Probe | None) -> Unlearned:
@@ -83,6 +97,7 @@ class UnlearnStage:
         Raises:
             UnlearningDiverged: if the weights that are left are not finite.
             ProblemChanged: if data or request are no longer what they were.
+            WrongResult: if the method returns no ``UnlearnResult``.
         """
         lent = setting.without_test()
         method: UnlearningMethod = load_class("method", self._config.method.name)(self._config.method.options)
@@ -98,7 +113,15 @@ class UnlearnStage:
                 "let it work on copies"
             )
         online = watch.seconds if result.online_seconds is None else result.online_seconds
-        return Unlearned(result, online, result.offline_seconds + offline_seconds, warmup_seconds, recorder)
+        return Unlearned(
+            result=result,
+            online_seconds=online,
+            offline_seconds=result.offline_seconds + offline_seconds,
+            warmup_seconds=warmup_seconds,
+            recorder=recorder,
+            propagations=watch.propagations,
+            processor_share=watch.processor_share,
+        )
 
     def workshop(self, watch: Stopwatch) -> CellWorkshop:
         """Where further backbones are trained; what that took goes on ``watch``."""
@@ -122,7 +145,8 @@ class UnlearnStage:
         with watch.running(), matmul_precision(self._config.train.matmul_precision):
             if options.graph_at_unlearning != "full":
                 model.bind(bound_to[options.graph_at_unlearning])
-            result = method.unlearn(model, problem, recorder)
+            result = checked(method.unlearn(model, problem, recorder), method)
+            result.model.zero_grad(set_to_none=True)  # a method need not clear up after itself
             self._repair(result, problem, watch, recorder)
             if options.graph_at_evaluation != options.graph_at_unlearning:
                 result.model.bind(bound_to[options.graph_at_evaluation])
@@ -132,6 +156,29 @@ class UnlearnStage:
 
     def _prepared(self, method: UnlearningMethod, setting: CellSetting) -> tuple[object, float]:
         """What the method makes ready before any request, and the seconds that took."""
+        if type(method).prepare is UnlearningMethod.prepare:
+            return None, 0.0
+        method = preparing(method)
+        if not method.keeps_prepared:
+            made = self._prepare(method, setting)
+        else:
+            device = dataclasses.asdict(describe(self._device))
+            choice = Choice(self._config.method.name, method.options)
+            key = prepared_key(self._original_key, choice, device)
+            about = {
+                "role": f"preparation of {choice.name}",
+                "dataset": self._config.dataset.name,
+                "backbone": self._config.backbone.identity(),
+                "method": as_json(method.options),
+                "seed": self._config.seed,
+                "device": device,
+            }
+            made = self._states.get_or_prepare(
+                key, self._device, lambda: self._prepare(method, setting), about
+            )
+        return made.state, made.seconds
+
+    def _prepare(self, method: UnlearningMethod, setting: CellSetting) -> Prepared:
         config, watch = self._config, Stopwatch(self._device)
         purpose = f"prepare:{config.method.name}"
         known = Setting(
@@ -144,8 +191,8 @@ class UnlearnStage:
         own = copy.deepcopy(setting.original.model)
         seed_everything(config.seed, purpose)
         with watch.running():
-            prepared = method.prepare(own, known)
-        return prepared, watch.seconds
+            state = method.prepare(own, known)
+        return Prepared(state, watch.seconds)
 
     def _repair(
         self, result: UnlearnResult, problem: Problem, watch: Stopwatch, recorder: TrajectoryRecorder
@@ -177,11 +224,24 @@ class UnlearnStage:
         return f"unlearn:{self._config.method.name}"
 
 
+def checked(result: Any, method: UnlearningMethod) -> UnlearnResult:
+    """What ``unlearn`` returned, if it is what the contract says. Raises ``WrongResult``."""
+    if isinstance(result, UnlearnResult) and isinstance(result.model, Recommender):
+        return result
+    inner = f" of {type(result.model).__name__}" if isinstance(result, UnlearnResult) else ""
+    unlearn = inspect.unwrap(type(method).unlearn)
+    where = place(Path(inspect.getfile(unlearn)), inspect.getsourcelines(unlearn)[1])
+    raise WrongResult(
+        f"{where}: unlearn returned {type(result).__name__}{inner}: return UnlearnResult(model)."
+    )
+
+
 def gold_for(method: str, gold: CachedModel) -> Callable[[], Trained]:
     """How a method asks for gold: reference systems get a copy, all others an error."""
 
     def copied() -> Trained:
-        return Trained(copy.deepcopy(gold.model), gold.record.seconds, gold.record.examples)
+        record = gold.record
+        return Trained(copy.deepcopy(gold.model), record.seconds, record.examples, record.steps)
 
     def refused() -> Trained:
         raise RuntimeError(f"method {method} asked for the gold model, which only reference systems get")

@@ -75,10 +75,11 @@ class CellWorkshop(Workshop):
         with self._watch.paused():
             model = fresh_model(config.backbone, data, seed)
             found = self._cache.get_or_train(self._key(data, purpose, schedule), model, run, about)
-        self._watch.add(found.record.seconds)
+        record = found.record
+        self._watch.add(record.seconds, record.processor_share, record.propagations)
         # Training draws from the global generators and loading does not: what follows must not tell.
         seed_everything(config.seed, f"after {purpose}")
-        return Trained(found.model, found.record.seconds, found.record.examples)
+        return Trained(found.model, record.seconds, record.examples, record.steps)
 
     def _key(self, data: InteractionData, purpose: str, schedule: TrainConfig) -> str:
         config = self._config
@@ -101,7 +102,9 @@ def scheduled(train_config: TrainConfig, epochs: int | None) -> TrainConfig:
     """The training of the cell's backbone, or the same for exactly ``epochs`` epochs without selection."""
     if epochs is None:
         return train_config
-    return dataclasses.replace(train_config, max_epochs=epochs, eval_every=epochs)
+    return dataclasses.replace(
+        train_config, stop="patience", fixed_epochs=None, max_epochs=epochs, eval_every=epochs
+    )
 
 
 def content_of(data: InteractionData) -> str:

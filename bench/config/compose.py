@@ -7,6 +7,7 @@ remedy. No torch in here.
 from __future__ import annotations
 
 import copy
+import itertools
 import re
 import shlex
 from collections.abc import Sequence
@@ -15,11 +16,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -27,16 +27,20 @@ from hydra.errors import (
     OverrideParseException,
 )
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from bench.config.registry import registry
 from bench.config.schema import CONFIG_DIR as CONFIG_DIR
-from bench.config.schema import CellConfig, parse_cell
+from bench.config.schema import CellConfig, build, parse_cell
+from bench.config.source import options_of
 from bench.config.tuned import search_file, tuned_overrides
-from datasets.errors import InputError
+from datasets.errors import InputError, choices, place
 
 CONFIG_NAME = "config"
+SWEEPER = "hydra_plugins.lethe.PlannedSweeper"
+"""The one sweeper that starts what was planned (bench/sweep/planned.py)."""
 UNION = "union"
-"""Sweep parameter whose lines (or parts between ``;``) are sweeps of their own, run as one sweep."""
+"""Sweep parameter whose lines (or parts between ``;``) are products of their own, run as one sweep."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def _settled(
     cells: list[list[str]], config_dir: str | None
 ) -> tuple[list[CellConfig], list[list[str]], list[list[str]]]:
     """Typed cells, their overrides with what the tuned files add, and that part alone."""
-    composer = _Composer()
+    composer = _Composer(config_dir)
     configs = [parse_cell(plain(composer.compose(cell))) for cell in cells]
     tuned = [_tuned(*pair, config_dir) for pair in zip(configs, cells, strict=True)]
     cells = [cell + added for cell, added in zip(cells, tuned, strict=True)]
@@ -123,36 +127,54 @@ def plain(config: DictConfig) -> dict[str, Any]:
 class _Composer:
     """Composes many cells; Hydra composes once per distinct choice of configuration groups.
 
-    That is the expensive part. Plain values are set on a copy, by the function that Hydra itself uses
-    for them after composing.
+    That is the expensive part. Plain values are set on a copy, as Hydra itself does after composing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, config_dir: str | None) -> None:
+        self._folders = [*([Path(config_dir)] if config_dir else []), CONFIG_DIR]
         self._bases: dict[tuple[str, ...], DictConfig] = {}
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The configuration of one cell. Raises ``InputError``."""
         parsed = [_parsed(text) for text in overrides]
         values = [override for override in parsed if self._is_plain_value(override)]
-        choices = tuple(str(o.input_line) for o in parsed if o not in values)
-        if choices not in self._bases:
-            self._bases[choices] = _compose(choices, with_hydra=False)
-        config = copy.deepcopy(self._bases[choices])
-        try:
-            ConfigLoaderImpl._apply_overrides_to_config(values, config)
-        except ConfigCompositionException as error:
-            raise InputError(_unknown_key(error)) from error
+        chosen = tuple(str(o.input_line) for o in parsed if o not in values)
+        if chosen not in self._bases:
+            self._bases[chosen] = _compose(chosen, with_hydra=False)
+            self._check_files({o.key_or_group: str(o.value()) for o in parsed if o not in values})
+        config = copy.deepcopy(self._bases[chosen])
+        for override in values:
+            _set(config, override)
         return config
 
+    def _check_files(self, chosen: dict[str, str]) -> None:
+        """Refuse what is wrong in the file behind a choice, where its line is known."""
+        for group, name in (_defaults() | chosen).items():
+            files = [folder / group / f"{name}.yaml" for folder in self._folders]
+            file = next((file for file in files if file.is_file()), None)
+            if file is not None and group in NAMED_GROUPS:
+                check_file(file, group)
+
     def _is_plain_value(self, override: Override) -> bool:
-        """Whether an override sets a value of the composed configuration and chooses no group."""
+        """Whether an override changes a value of the composed configuration and chooses no group."""
         key = override.key_or_group
-        if "/" in key or key.startswith("hydra") or override.package is not None:
+        if override.type is not OverrideType.CHANGE or override.package is not None:
+            return False
+        if "/" in key or key.startswith("hydra"):
             return False
         if () not in self._bases:
             self._bases[()] = _compose((), with_hydra=False)
         top = self._bases[()].get(key.partition(".")[0])
         return "." in key or not (top is None or isinstance(top, DictConfig))
+
+
+def _set(config: DictConfig, override: Override) -> None:
+    try:
+        OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+    except (ConfigAttributeError, ConfigKeyError) as error:
+        raise InputError(_unknown_option(override.key_or_group, config)) from error
+    except OmegaConfBaseException as error:
+        raise InputError(f"{override.input_line} cannot be set: {_first_line(error)}.") from error
 
 
 @cache
@@ -176,6 +198,10 @@ def _sweep_lists(overrides: list[str], multirun: bool) -> tuple[list[str], list[
     master = _compose(shared, with_hydra=True).hydra
     if not (multirun or str(master.mode).endswith("MULTIRUN")):
         return shared, [overrides], False
+    if master.sweeper._target_ != SWEEPER:
+        raise InputError(
+            "hydra/sweeper cannot be chosen: sweeps are planned before Hydra starts; leave it out."
+        )
     params = {str(key): str(value) for key, value in (master.sweeper.params or {}).items()}
     lines = _lines(params.pop(UNION, ""))
     cells: dict[tuple[str, ...], list[str]] = {}
@@ -197,9 +223,20 @@ def _product(from_config: Sequence[str], overrides: Sequence[str]) -> list[list[
     """
     given = {_parsed(text).key_or_group for text in overrides}
     kept = [text for text in from_config if _parsed(text).key_or_group not in given]
-    every = OverridesParser.create().parse_overrides([*kept, *overrides])
-    batches = BasicSweeper.split_arguments(every, max_batch_size=None)
-    return [list(cell) for batch in batches for cell in batch]
+    choices: dict[str, list[str]] = {}
+    for override in OverridesParser.create().parse_overrides([*kept, *overrides]):
+        key = override.get_key_element()
+        choices[key] = [f"{key}={value}" for value in _values(override)]
+    return [list(cell) for cell in itertools.product(*choices.values())]
+
+
+def _values(override: Override) -> list[str]:
+    """The values that an override stands for, as they are written on a command line."""
+    if not override.is_sweep_override():
+        return [override.get_value_element_as_str()]
+    if not override.is_discrete_sweep():
+        raise InputError(f"{override.input_line} names no single values: list them, or use range(...).")
+    return list(override.sweep_string_iterator())
 
 
 def _compose(overrides: Sequence[str], with_hydra: bool) -> DictConfig:
@@ -209,9 +246,67 @@ def _compose(overrides: Sequence[str], with_hydra: bool) -> DictConfig:
     except MissingConfigException as error:
         raise InputError(_missing_option(str(error))) from error
     except ConfigCompositionException as error:
-        raise InputError(_unknown_key(error)) from error
+        known = _compose((), with_hydra=False) if overrides else OmegaConf.create({})
+        raise InputError(_unknown_key(error, known)) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(f"the configuration does not compose: {_first_line(error)}.") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = place(Path(mark.name), mark.line + 1) if mark else "a configuration file"
+        raise InputError(f"{where}: {error.problem}: mend the YAML.") from error
+
+
+NAMED_GROUPS = {
+    "dataset": "reader",
+    "backbone": "backbone",
+    "method": "method",
+    **dict.fromkeys(("poison", "regime", "repair", "audit", "tracking", "launch"), ""),
+}
+"""Groups whose files state a name, and the kind of what is registered under it, if anything is."""
+
+
+@cache
+def _defaults() -> dict[str, str]:
+    """What is chosen of each group where the command line chooses nothing."""
+    content = yaml.safe_load((CONFIG_DIR / f"{CONFIG_NAME}.yaml").read_text(encoding="utf-8"))
+    return {
+        str(key): str(name) for one in content["defaults"] if one != "_self_" for key, name in one.items()
+    }
+
+
+@cache
+def check_file(file: Path, group: str) -> None:
+    """Check the file of a choice against the options of what it names.
+
+    Raises:
+        InputError: with file and line, where it has no name, or an option that is unknown or wrong.
+    """
+    text = file.read_text(encoding="utf-8")
+    content: Any = yaml.safe_load(text)
+    lines = _line_by_key(yaml.compose(text))
+    if isinstance(content, dict) and isinstance(content.get(group), dict):  # packaged globally
+        content, lines = content[group], _line_by_key(yaml.compose(text), group)
+    if not (isinstance(content, dict) and "name" in content):
+        raise InputError(f"{place(file, None)} does not state a name: add the line name: {file.stem}.")
+    kind = NAMED_GROUPS[group]
+    if not kind:
+        return
+    name = str(content.get("reader" if kind == "reader" else "name"))
+    stated = {key: v for key, v in content.items() if key not in ("name", kind) and "${" not in str(v)}
+    try:
+        build(options_of(kind, name), stated, group, f"{kind}={name}")
+    except InputError as error:
+        found = re.match(rf"(?:{group}|{kind})\.(\w+)", str(error))
+        if found and found.group(1) in lines:
+            raise InputError(f"{place(file, lines[found.group(1)])}: {error}") from error
+
+
+def _line_by_key(node: yaml.Node | None, below: str = "") -> dict[str, int]:
+    """Line by key of a mapping, or of the mapping ``below`` one of its keys."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    if below:
+        return next((_line_by_key(value) for key, value in pairs if key.value == below), {})
+    return {str(key.value): key.start_mark.line + 1 for key, _ in pairs}
 
 
 def _missing_option(message: str) -> str:
@@ -222,24 +317,35 @@ def _missing_option(message: str) -> str:
             "launch=slurm needs the package hydra-submitit-launcher: "
             "install it with pip install -e '.[slurm]'."
         )
-    known = sorted(file.stem for file in (CONFIG_DIR / group).glob("*.yaml"))
+    if NAMED_GROUPS.get(group) == group and name in registry(group):
+        raise InputError(
+            f"{group}={name} is registered but has no configuration: write conf/{group}/{name}.yaml, "
+            f"or {group}/{name}.yaml in the folder that --config-dir names."
+        )
+    known = [file.stem for file in (CONFIG_DIR / group).glob("*.yaml")]
     listed = re.search(r"Available options in '[^']*':\n((?:\t.*\n)+)", message)
     if listed:  # includes the options of extra config folders
         known = listed.group(1).split()
-    return f"{group}={name} is not known: choose one of {', '.join(known)}."
+    return f"{group}={name} is not known: {choices(name, known)}"
 
 
-def _unknown_key(error: ConfigCompositionException) -> str:
-    key = re.search(r"Could not (?:override|append to config|delete from config)[^']*'([^']+)'", str(error))
-    if not key:
+def _unknown_key(error: ConfigCompositionException, config: DictConfig) -> str:
+    """The sentence about a key that the composed configuration does not have."""
+    found = re.search(r"Could not (?:override|append to config|delete from config)[^']*'([^']+)'", str(error))
+    if not found:
         return f"the configuration does not compose: {_first_line(error)}."
-    name = key.group(1)
-    return f"{name} is not a known option: conf/{_config_file(name)} lists the options of its group."
+    return _unknown_option(found.group(1), config)
 
 
-def _config_file(key: str) -> str:
-    group = key.partition(".")[0]
-    return group if (CONFIG_DIR / group).is_dir() else f"{CONFIG_NAME}.yaml"
+def _unknown_option(key: str, config: DictConfig) -> str:
+    """The sentence about a key that the composed configuration does not have."""
+    group, _, option = key.rpartition(".")
+    known = OmegaConf.select(config, group) if group else config
+    if not isinstance(known, DictConfig):
+        return f"{key} is not an option: {choices(key.partition('.')[0], map(str, config))}"
+    name = known.get("name") if group else None
+    owner = f" of {group}={name}" if name else ""
+    return f"{key} is not an option{owner}: {choices(option, (str(k) for k in known if k != 'name'))}"
 
 
 def _first_line(error: BaseException | None) -> str:

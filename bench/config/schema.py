@@ -17,10 +17,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from bench.config.registry import target_of
+from bench.config.registry import load_class, target_of
 from bench.config.source import options_of
 from bench.train.options import Positive, TrainConfig
-from datasets.errors import InputError
+from datasets.errors import InputError, choices
 from datasets.poison_options import PoisonOptions
 from datasets.request_options import RequestOptions
 from unlearning import REFERENCE_METHODS
@@ -50,8 +50,15 @@ EXEMPT_FROM_REPAIR = RepairConfig("exempt")
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """What is measured after unlearning, beside the fixed set of splits."""
+    """How the fixed set of splits is measured, and what is kept beside it (docs/protocol.md)."""
 
+    candidates: Literal["all", "remaining"] = "all"
+    """What is ranked. ``all``: every item, withdrawn ones too, as in the papers. ``remaining``: only items
+    that stay, as a service that took the others off would. Training, and the splits that ask whether
+    withdrawn items are still ranked, always rank all."""
+    lists: Positive = 5000
+    """Users whose top-20 lists are stored, the same for every cell of a data set; all where there are no
+    more."""
     trajectory: bool = True
     """Evaluate after each unlearning epoch (off the clock): the curves of TRU's Figure 7."""
     chunk_scores: Positive = 40_000_000
@@ -90,7 +97,7 @@ class TrackingConfig:
     name: str = "local"
     parent: str | None = None
     """MLflow run id of the sweep; set by the sweep itself."""
-    publish: bool = True
+    refresh: bool = True
     """Whether MLflow's pages are brought up to date at the end: means over seeds, descriptions, artifacts."""
 
 
@@ -117,10 +124,11 @@ class LaunchConfig:
 
 @dataclass(frozen=True)
 class AuditConfig:
-    """Which audits run after evaluation, by name."""
+    """Which audits run after evaluation, by name, and the checked options of each of them."""
 
     name: str = "none"
     audits: tuple[str, ...] = ()
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -193,72 +201,94 @@ def parse_cell(values: Mapping[str, Any]) -> CellConfig:
     rest = dict(values)
     dataset = dict(_group(rest, "dataset"))
     reader = str(dataset.pop("reader", ""))
-    audits = _group(rest, "audit").get("audits") or ()
-    _check_audits(audits)
-    _check_regime(_group(rest, "regime"), _group(rest, "poison"), _group(rest, "method"), audits)
-    return build(
+    audit = _audit(_group(rest, "audit"))
+    cell = build(
         CellConfig,
         {
             **rest,
             "dataset": DatasetChoice(
-                name=str(dataset.pop("name", "")),
+                name=_data_name(dataset, reader),
                 reader=reader,
-                options=build(options_of("reader", reader), dataset, "dataset"),
+                options=build(options_of("reader", reader), dataset, "dataset", f"dataset.reader={reader}"),
             ),
             "backbone": _choice(rest, "backbone"),
             "method": _choice(rest, "method"),
+            "audit": audit,
+            "regime": _regime(rest, audit.audits),
         },
         "",
     )
+    cell.train.check()
+    return cell
 
 
-def _check_regime(
-    regime: Mapping[str, Any], poison: Mapping[str, Any], method: Mapping[str, Any], audits: Sequence[Any]
-) -> None:
-    """What regimes without a draw go with."""
-    name = regime["name"]
-    if name not in ("poison", "none"):
-        return
-    if name == "poison" and poison["name"] == "none":
-        raise InputError(
-            "regime=poison forgets injected users and poison=none injects none: "
-            "choose poison=backdoor or poison=spam."
-        )
-    if name == "none" and method["name"] != "original":
-        raise InputError(
-            f"method={method['name']} has nothing to forget with regime=none, which measures the backbone "
-            "alone: choose method=original or another regime."
-        )
-    if name == "none" and audits:
-        raise InputError("regime=none forgets nothing that an audit could look for: choose audit=none.")
-    for key in ("ratio", "count", "file"):
-        if regime.get(key) is not None:
-            given = f"regime.{key}={regime[key]}"
-            raise InputError(f"{given} does not go with regime={name}: {WITHOUT_DRAW[name]}.")
+def _data_name(dataset: dict[str, Any], reader: str) -> str:
+    """The label of a data set, taken out of its group; null stands for the name of its folder."""
+    name = dataset.pop("name", None)
+    if name is not None:
+        return str(name)
+    folder = dataset.get("path") or dataset.get("folder")
+    return Path(str(folder)).resolve().name if folder else reader
 
 
-WITHOUT_DRAW = {
-    "poison": "it forgets exactly the injected users, so leave it null and set poison.ratio for their number",
-    "none": "it forgets nothing, so leave it null",
-}
-"""Why regimes that draw nothing take no size, and the remedy."""
+def _regime(values: Mapping[str, Any], audits: Sequence[Any]) -> RequestOptions:
+    """The options of the chosen regime, checked against what it goes with."""
+    group = _group(values, "regime")
+    kind = load_class("regime", str(group["name"]))
+    options: RequestOptions = build(kind.Options, group, "regime")
+    kind(options).check(_group(values, "poison")["name"], _group(values, "method")["name"], audits)
+    return options
 
 
-def _check_audits(names: Sequence[Any]) -> None:
-    for name in names:
+def _audit(group: Mapping[str, Any]) -> AuditConfig:
+    """The chosen audits with their options; options of an audit that does not run must be its defaults."""
+    stated = _mapping("audit.options", group.get("options"))
+    chosen = build(AuditConfig, {key: value for key, value in group.items() if key != "options"}, "audit")
+    for name in chosen.audits:
         if name == "none":  # conf/audit/poison.yaml names the audit after the poison
             raise InputError(
                 "audit=poison finds poison=none, nothing to audit: choose poison=backdoor or poison=spam."
             )
         target_of("audit", name)
+    options = {name: _audit_options(name, stated.get(name)) for name in chosen.audits}
+    for name in sorted(stated.keys() - options.keys()):
+        if _audit_options(name, stated[name]) != options_of("audit", name)():
+            raise InputError(
+                f"audit.options.{name} sets options of an audit that does not run: "
+                f"add {name} to audit.audits or leave them as they are."
+            )
+    return dataclasses.replace(chosen, options=options)
 
 
-def build(schema: type[T], values: Mapping[str, Any], path: str) -> T:
-    """An instance of the dataclass ``schema`` from ``values``; ``path`` names the group in errors."""
-    fields = {field.name: field for field in dataclasses.fields(schema)}  # type: ignore[arg-type]
+def _audit_options(name: str, values: Any) -> Any:
+    path = f"audit.options.{name}"
+    return build(options_of("audit", name), _mapping(path, values), path)
+
+
+def _mapping(path: str, values: Any) -> Mapping[str, Any]:
+    if not isinstance(values or {}, Mapping):
+        raise InputError(f"{path}={values} is not valid: it holds options, {path}.<name>=<value>.")
+    return values or {}
+
+
+def build(schema: type[T], values: Mapping[str, Any], path: str, owner: str = "") -> T:
+    """An instance of the dataclass ``schema`` from ``values``.
+
+    Args:
+        schema: what to build.
+        values: by field.
+        path: names the group in errors.
+        owner: names there what has these options, for example ``method=tru``.
+
+    Raises:
+        InputError: for the first value that does not fit.
+    """
+    fields = [field.name for field in dataclasses.fields(schema)]  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
-            raise InputError(f"{_join(path, key)} is not a known option: choose from {', '.join(fields)}.")
+            raise InputError(
+                f"{_join(path, key)} is not an option{owner and f' of {owner}'}: {choices(key, fields)}"
+            )
     hints = typing.get_type_hints(schema)
     nested = {
         key: build(hints[key], value, _join(path, key))
@@ -286,7 +316,7 @@ _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 def _choice(values: Mapping[str, Any], kind: str) -> Choice:
     group = dict(_group(values, kind))
     name = str(group.pop("name", ""))
-    return Choice(name, build(options_of(kind, name), group, kind))
+    return Choice(name, build(options_of(kind, name), group, kind, f"{kind}={name}"))
 
 
 def _group(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -9,28 +9,21 @@ import ast
 import dataclasses
 import hashlib
 import importlib.util
-import sys
-import types
-import typing
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bench.audits.options import AuditOptions
+from bench.config.light import LightModule, NotLight, names_bound, source_of
 from bench.config.registry import target_of
-
-LIGHT_IMPORTS = {
-    "__future__",
-    "annotated_types",
-    "collections",
-    "dataclasses",
-    "pydantic",
-    "typing",
-    "unlearning.options",
-}
-"""Modules that an options dataclass may use: everything else in the file is not executed."""
+from datasets.errors import InputError, choices, place
+from unlearning.options import MethodOptions
 
 FIRST_PARTY = ("datasets", "models", "unlearning")
 """Packages whose modules count as code of whatever imports them (as does a plug-in's own package)."""
+
+_TOP_LEVEL = {*FIRST_PARTY, "bench"}
+"""Packages of Lethe itself, whose ``__init__`` only lists what there is."""
 
 MAKES_NUMBERS = (
     *("bench.train", "bench.measure", "bench.audits"),
@@ -44,19 +37,55 @@ changes no number, and editing it must not make cells due again."""
 def options_of(kind: str, name: str) -> type:
     """The options dataclass of a registered class, without importing its module.
 
-    The class states it as ``Options = <dataclass of the same module>``. Only the module's light
-    imports (``LIGHT_IMPORTS``), its plain assignments of type aliases and its dataclasses run.
+    The class states it as ``Options = <dataclass>`` (an audit that states none has none); of the module only
+    that runs which the dataclass needs (``bench/config/light.py``).
+
+    Raises:
+        InputError: in one sentence with file and line, where there is no such frozen dataclass, or where
+            it needs what cannot be had without importing the module.
     """
     module, _, attribute = target_of(kind, name).partition(":")
-    tree = _source_tree(module)
-    namespace = _run_light(tree, module)
-    options = namespace.get(_options_name(tree, attribute))
-    if not (isinstance(options, type) and dataclasses.is_dataclass(options)):
-        raise TypeError(f"{module}:{attribute} must set Options to a dataclass defined in {module}")
-    for value in list(namespace.values()):
-        if dataclasses.is_dataclass(value) and value.__module__ == module:
-            _resolve_annotations(value, namespace)
+    light = LightModule(module)
+    if kind == "audit" and not _states_options(light, attribute):
+        return AuditOptions
+    stated = _stated_options(light, attribute, f"{kind}={name}")
+    options = light.value(stated)
+    called = getattr(options, "__name__", ast.unparse(stated))
+    where = place(light.file, light.line_of(called) or stated.lineno)
+    if not (isinstance(options, type) and "__dataclass_fields__" in vars(options)):
+        raise InputError(f"{where}: {called} is not a dataclass: write @dataclass(frozen=True) above it.")
+    if not options.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise InputError(f"{where}: {called} is not frozen: write @dataclass(frozen=True).")
+    if kind == "method" and not issubclass(options, MethodOptions):
+        raise InputError(
+            f"{where}: {called} lacks the options that every method has: "
+            f"write class {called}(MethodOptions), which unlearning.options defines."
+        )
     return options
+
+
+def _states_options(light: LightModule, class_name: str) -> bool:
+    """Whether a registered class names options of its own."""
+    node = light.defined.get(class_name)
+    return isinstance(node, ast.ClassDef) and _class_attribute(node, "Options") is not None
+
+
+def _stated_options(light: LightModule, class_name: str, registered: str) -> ast.expr:
+    """The expression behind ``Options =`` in the registered class. Raises ``InputError``."""
+    node = light.defined.get(class_name)
+    if not isinstance(node, ast.ClassDef):
+        classes = [name for name, one in light.defined.items() if isinstance(one, ast.ClassDef)]
+        raise InputError(
+            f"{place(light.file, None)} defines no class {class_name}, by which {registered} is registered: "
+            f"{choices(class_name, classes)}"
+        )
+    stated = _class_attribute(node, "Options")
+    if stated is None:
+        raise InputError(
+            f"{place(light.file, node.lineno)}: {class_name} states no options: "
+            "write Options = <its options dataclass> in the class."
+        )
+    return stated
 
 
 @cache
@@ -91,58 +120,31 @@ def module_digest(*modules: str) -> str:
 
 @cache
 def class_constant(kind: str, name: str, constant: str, default: Any) -> Any:
-    """A literal class attribute of a registered class, without importing its module."""
-    module, _, attribute = target_of(kind, name).partition(":")
-    for node in ast.walk(_source_tree(module)):
-        if isinstance(node, ast.ClassDef) and node.name == attribute:
-            for statement in node.body:
-                targets = (
-                    statement.targets
-                    if isinstance(statement, ast.Assign)
-                    else [getattr(statement, "target", None)]
-                )
-                if any(isinstance(t, ast.Name) and t.id == constant for t in targets):
-                    return ast.literal_eval(statement.value)  # type: ignore[attr-defined]
-    return default
+    """A literal class attribute of a registered class, without importing its module.
 
-
-def _run_light(tree: ast.Module, module: str) -> dict[str, Any]:
-    """The namespace that the light parts of ``module`` leave.
-
-    ``dataclass`` looks the module of a class up in ``sys.modules``: a placeholder stands there meanwhile.
+    It may also be the name of a constant of the module. Raises ``InputError`` where it is neither.
     """
-    placeholder = types.ModuleType(module)
-    absent = sys.modules.setdefault(module, placeholder) is placeholder
+    module, _, attribute = target_of(kind, name).partition(":")
+    light = LightModule(module)
+    node = light.defined.get(attribute)
+    value = _class_attribute(node, constant) if isinstance(node, ast.ClassDef) else None
+    if value is None:
+        return default
     try:
-        for node in tree.body:
-            if _is_light(node):
-                exec(compile(ast.Module([node], []), f"<options of {module}>", "exec"), vars(placeholder))
-    finally:
-        if absent:
-            del sys.modules[module]
-    return vars(placeholder)
+        return light.value(value)
+    except NotLight as error:
+        raise InputError(
+            f"{place(light.file, value.lineno)}: {constant} of {attribute} is not a constant: "
+            "write its value there."
+        ) from error
 
 
-def _resolve_annotations(schema: Any, namespace: dict[str, Any]) -> None:
-    """Replace string annotations by types, here where the names are at hand: the module is not imported."""
-    inherited: dict[str, Any] = {}
-    for base in schema.__mro__:
-        inherited |= vars(sys.modules[base.__module__]) if base.__module__ in sys.modules else {}
-    hints = typing.get_type_hints(schema, inherited | namespace, include_extras=True)
-    schema.__annotations__ = hints
-    for field in dataclasses.fields(schema):
-        field.type = hints[field.name]
-
-
-def _source_tree(module: str) -> ast.Module:
-    return ast.parse(_source_file(module).read_text(encoding="utf-8"))
-
-
-def _source_file(module: str) -> Path:
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"no source found for module {module}")
-    return Path(spec.origin)
+def _class_attribute(node: ast.ClassDef, name: str) -> ast.expr | None:
+    """The expression that a class body gives a name; None without one."""
+    for statement in node.body:
+        if name in names_bound(statement) and isinstance(statement, ast.Assign | ast.AnnAssign):
+            return statement.value
+    return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,41 +156,48 @@ class _Code:
 
 
 def _code_of(module: str) -> _Code:
-    file = _source_file(module)
-    stat = file.stat()
-    return _code_in(file, (stat.st_mtime_ns, stat.st_size))
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"no source found for module {module}")
+    stat = Path(spec.origin).stat()
+    return _code_in(module, (stat.st_mtime_ns, stat.st_size))
 
 
 @cache
-def _code_in(file: Path, stamp: tuple[int, int]) -> _Code:
-    """Many digests share files: each version of a file is read once. ``stamp`` tells versions apart."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    imported = _imports(tree)
-    return _Code(imported, hashlib.sha256(_shape(tree).encode()).hexdigest())
+def _code_in(module: str, stamp: tuple[int, int]) -> _Code:
+    """Many digests share modules: each version of one is read once. ``stamp`` tells versions apart."""
+    tree = source_of(module)[1]
+    return _Code(_imports(module, tree), hashlib.sha256(_shape(tree).encode()).hexdigest())
 
 
-def _is_light(node: ast.stmt) -> bool:
-    if isinstance(node, ast.ImportFrom):
-        return node.module in LIGHT_IMPORTS
-    if isinstance(node, ast.Import):
-        return all(alias.name in LIGHT_IMPORTS for alias in node.names)
-    if isinstance(node, ast.ClassDef):
-        return any("dataclass" in ast.unparse(d) for d in node.decorator_list) and node.name.endswith(
-            "Options"
-        )
-    if isinstance(node, ast.Assign):
-        return isinstance(node.value, ast.Subscript)
-    return False
+def _imports(module: str, tree: ast.Module) -> tuple[str, ...]:
+    """What may be modules, among the names that a module imports; of a plug-in's package itself, too."""
+    found: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            source = _absolute(module, node)
+            found += [source, *(f"{source}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+    return tuple(name for name in dict.fromkeys(found) if name not in _TOP_LEVEL)
 
 
-def _options_name(tree: ast.Module, class_name: str) -> str:
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and node.name == class_name:
-            for statement in node.body:
-                target = statement.targets[0] if isinstance(statement, ast.Assign) else None
-                if isinstance(target, ast.Name) and target.id == "Options":
-                    return ast.unparse(statement.value)  # type: ignore[attr-defined]
-    return ""
+def _absolute(module: str, node: ast.ImportFrom) -> str:
+    """The full name of the module that ``from ... import`` names."""
+    if not node.level:
+        return node.module or ""
+    spec = importlib.util.find_spec(module)
+    package = (spec.parent if spec is not None else None) or module
+    return importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+
+
+@cache
+def _is_module(name: str) -> bool:
+    package = name.rpartition(".")[0]
+    parent = importlib.util.find_spec(package) if package else None
+    if package and (parent is None or parent.submodule_search_locations is None):
+        return False
+    return importlib.util.find_spec(name) is not None
 
 
 def _is_docstring(node: ast.AST) -> bool:
@@ -204,25 +213,6 @@ def _counts(module: str, packages: set[str]) -> bool:
     if module.partition(".")[0] in packages:
         return True
     return any(module == room or module.startswith(f"{room}.") for room in MAKES_NUMBERS)
-
-
-def _imports(tree: ast.Module) -> tuple[str, ...]:
-    """What may be modules inside packages, among the names that a module imports with absolute imports."""
-    found: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-    return tuple(name for name in dict.fromkeys(found) if "." in name)
-
-
-@cache
-def _is_module(name: str) -> bool:
-    parent = importlib.util.find_spec(name.rpartition(".")[0])
-    if parent is None or parent.submodule_search_locations is None:
-        return False
-    return importlib.util.find_spec(name) is not None
 
 
 def _shape(tree: ast.Module) -> str:

@@ -18,7 +18,7 @@ import yaml
 from bench.config.schema import build
 from bench.config.source import options_of
 from bench.config.tuned import search_file
-from datasets.errors import InputError
+from datasets.errors import InputError, choices
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def search_space(method: str, config_dir: str | None = None) -> Space:
     for option, searched in space.items():
         if option not in known:
             raise InputError(
-                f"{file} names {option}, which method={method} has not: choose from its options."
+                f"{file} names {option}, which method={method} has not: {choices(option, known)}"
             )
         for value in searched.ends():
             build(schema, {option: value}, "method")

@@ -19,7 +19,7 @@ import yaml
 from bench.config.schema import CONFIG_DIR, CellConfig
 from bench.config.source import options_of
 from bench.disk.files import write_text
-from datasets.errors import InputError
+from datasets.errors import InputError, shown
 
 HEADER = """\
 # Written by {command}
@@ -66,7 +66,7 @@ def read_tuned(config: CellConfig) -> Tuned:
     """The tuned options of a cell. Raises ``InputError`` where they are missing or not for this method."""
     file, remedy = tuned_file(config), f"run {tune_command(config)} first"
     if not file.is_file():
-        raise InputError(f"tuned=true finds no {_shown(file)}: {remedy}.")
+        raise InputError(f"tuned=true finds no {shown(file)}: {remedy}.")
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         values, seconds = dict(content["method"]), float(content["provenance"]["seconds"])
@@ -76,11 +76,6 @@ def read_tuned(config: CellConfig) -> Tuned:
     for option in values.keys() - known:
         raise InputError(f"tuned=true finds {option} in {file}, which is no option any more: {remedy}.")
     return Tuned(values, seconds)
-
-
-def _shown(file: Path) -> Path:
-    """A path as short as it can be: the same message from every checkout."""
-    return file.relative_to(CONFIG_DIR.parent) if file.is_relative_to(CONFIG_DIR.parent) else file
 
 
 def write_tuned(config: CellConfig, values: Mapping[str, Any], provenance: Mapping[str, Any]) -> Path:

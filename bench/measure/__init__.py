@@ -1,5 +1,5 @@
 """What is measured on a model:
-full ranking, distance to gold, the yardstick of a request, the selection rule.
+targets, full ranking, the yardstick of a request, likeness of lists, the selection rule, marks.
 """
 
-__all__ = ["evaluate", "lists", "selection", "yardstick"]
+__all__ = ["evaluate", "lists", "marks", "selection", "targets", "yardstick"]

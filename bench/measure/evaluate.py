@@ -13,41 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from datasets.pairs import PairIndex
 from models.base import Recommender, Scorer
 
 KS = (10, 20, 50)
 HEADLINE_K = 20
-
-
-class PairIndex:
-    """A set of (user, item) pairs with constant-time row access and vectorised membership.
-
-    Args:
-        pairs: LongTensor [2, E]; duplicates collapse.
-    """
-
-    def __init__(self, pairs: Tensor, num_users: int, num_items: int) -> None:
-        self.num_items = num_items
-        self.keys = torch.unique(pairs[0] * num_items + pairs[1])
-        self.items = self.keys % num_items
-        self.counts = torch.bincount(self.keys // num_items, minlength=num_users)
-        self._starts = self.counts.cumsum(0) - self.counts
-
-    def rows(self, users: Tensor) -> tuple[Tensor, Tensor]:
-        """All pairs of ``users`` [B] as (position in ``users``, item), both [P]."""
-        counts = self.counts[users]
-        position = torch.repeat_interleave(torch.arange(len(users), device=users.device), counts)
-        first = self._starts[users] - (counts.cumsum(0) - counts)
-        return position, self.items[first[position] + torch.arange(len(position), device=users.device)]
-
-    def contains(self, users: Tensor, items: Tensor) -> Tensor:
-        """Whether each (user, item) is in the set: users [B, 1], items [B, K] -> bool [B, K]."""
-        if not self.keys.numel():
-            return torch.zeros_like(items, dtype=torch.bool)
-        keys = users * self.num_items + items
-        slots = torch.searchsorted(self.keys, keys).clamp_(max=self.keys.numel() - 1)
-        found: Tensor = self.keys[slots] == keys
-        return found
 
 
 @dataclass(frozen=True)
@@ -77,19 +47,22 @@ def user_chunks(users: Tensor, num_items: int, chunk_scores: int) -> Iterator[Te
 def top_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k best items per row: (scores, ids), both [B, min(k, N)], ties by smaller id.
 
-    ``torch.topk`` leaves the order of equal scores open, and at the k-th place even the choice;
-    rows with such a tie are ranked again by a stable sort.
+    ``torch.topk`` leaves the order of equal scores open, and at the k-th place even the choice: rows with
+    a tie are put in order, and those with a tie at the k-th place ranked again by a stable sort.
     """
     k = min(k, scores.shape[1])
     values, items = scores.topk(min(k + 1, scores.shape[1]), dim=1)
-    tied = (values[:, k - 1] == values[:, -1]).nonzero().squeeze(1) if values.shape[1] > k else None
+    tied = values[:, 1:] == values[:, :-1]
+    cut = tied[:, k - 1 :].any(dim=1).nonzero().squeeze(1)
+    within = tied[:, : k - 1].any(dim=1).nonzero().squeeze(1)
     values, items = values[:, :k], items[:, :k]
-    by_id = items.argsort(dim=1)
-    values, order = values.gather(1, by_id).sort(dim=1, descending=True, stable=True)
-    items = items.gather(1, by_id).gather(1, order)
-    if tied is not None and tied.numel():
-        full_values, full_items = scores[tied].sort(dim=1, descending=True, stable=True)
-        values[tied], items[tied] = full_values[:, :k], full_items[:, :k]
+    if within.numel():
+        by_id, order = items[within].sort(dim=1)
+        values[within], order = values[within].gather(1, order).sort(dim=1, descending=True, stable=True)
+        items[within] = by_id.gather(1, order)
+    if cut.numel():
+        every, order = scores[cut].sort(dim=1, descending=True, stable=True)
+        values[cut], items[cut] = every[:, :k], order[:, :k]
     return values, items
 
 
@@ -135,25 +108,6 @@ def hit_metrics(hits: Tensor, num_targets: Tensor, k: int) -> tuple[Tensor, Tens
     recall = hits.double().sum(dim=1) / num_targets
     ndcg = (hits.double() * discount[: hits.shape[1]]).sum(dim=1) / ideal
     return recall, ndcg
-
-
-@torch.no_grad()
-def exposure(
-    scorer: Scorer,
-    users: Tensor,
-    masked: PairIndex,
-    target_items: Tensor,
-    chunk_scores: int,
-    k: int = HEADLINE_K,
-) -> float:
-    """Share of all top-k slots of ``users`` that ``target_items`` fill (tru.md C7)."""
-    is_target = torch.zeros(masked.num_items, dtype=torch.bool, device=users.device)
-    is_target[target_items] = True
-    filled = slots = 0
-    for _, items, valid in ranked_lists(scorer, users, masked, masked.num_items, k, chunk_scores):
-        filled += int((is_target[items] & valid).sum())
-        slots += int(valid.sum())
-    return filled / slots if slots else 0.0
 
 
 class ValidationProbe:

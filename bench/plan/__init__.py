@@ -2,4 +2,4 @@
 keys, the checked data set, what is finished, the rehearsal, the dry run.
 """
 
-__all__ = ["code", "dataset", "dry", "keys", "planner", "rehearsal"]
+__all__ = ["code", "dataset", "dry", "keys", "planner", "rehearsal", "request"]

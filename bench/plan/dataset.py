@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.config.registry import load_class
 from bench.config.schema import CellConfig, build
 from bench.disk.files import read_json, write_json
+from datasets.cold import without_cold_users
 from datasets.interactions import RawDataset
 from datasets.poison import PoisonedReader
 from datasets.reader import DatasetReader
@@ -26,19 +27,28 @@ def reader_of(config: CellConfig) -> DatasetReader:
 
 
 def read_checked(reader: DatasetReader) -> RawDataset:
-    """Read and check the data set. Raises ``InputError`` naming the defect."""
+    """Read and check the data set; held-out pairs of users without a training pair are dropped.
+
+    Raises ``InputError`` naming the defect.
+    """
+    return without_cold_users(_checked(reader), reader.name)
+
+
+def _checked(reader: DatasetReader) -> RawDataset:
     raw = reader.read()
     check(raw, reader.name)
     return raw
 
 
 def summary_of(reader: DatasetReader, key: str, cache: Path) -> DataSummary:
-    """Counts of the data set, computed (with all checks) once per content."""
+    """Counts of the data set as it was read, computed (with all checks) once per content."""
     path = cache / "data" / f"{key}.json"
     stored = read_json(path)
     if stored is not None and stored.keys() == {field.name for field in dataclasses.fields(DataSummary)}:
         return build(DataSummary, stored, "dataset")
-    summary = summarise(read_checked(reader))
+    raw = _checked(reader)
+    without_cold_users(raw, reader.name)
+    summary = summarise(raw)
     write_json(path, dataclasses.asdict(summary))
     return summary
 
@@ -50,5 +60,12 @@ def in_words(name: str, summary: DataSummary) -> str:
     return (
         f"{name}: {summary.num_users:,} users x {summary.num_items:,} items, "
         f"{summary.train:,} / {summary.valid:,} / {summary.test:,} pairs to train / validate / test, "
-        f"{empty} without training pairs" + (f", zero feature rows: {zero}" if zero else "")
+        f"{empty} without training pairs"
+        + _dropped(summary)
+        + (f", zero feature rows: {zero}" if zero else "")
     )
+
+
+def _dropped(summary: DataSummary) -> str:
+    pairs = summary.valid_of_cold_users, summary.test_of_cold_users
+    return " (the users' {:,} / {:,} held-out pairs are dropped)".format(*pairs) if any(pairs) else ""

@@ -1,14 +1,28 @@
-"""The dry run: the grid, what is finished, which models are cached, what the rest may cost."""
+"""The dry run: the cells, what is finished, which models are cached, what the rest may cost.
+
+The cost comes from past runs on the same hardware: median seconds of like with like. Training: same data set
+and backbone. Unlearning: same data set, backbone and method. Evaluation and start-up are not counted.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 
-from bench.plan.estimate import Estimator, readable
-from bench.plan.planner import PlannedCell
+from bench.config.schema import CellConfig
+from bench.machine.hardware import hardware_name
+from bench.plan.planner import PlannedCell, device_type
+from bench.record import database
+from bench.record.names import KIND_TAG
+
+TRAIN = ("train/original_seconds", "train/gold_seconds")
+UNLEARN = "time/unlearn_seconds"
 
 
 def print_plan(cells: Sequence[PlannedCell]) -> None:
@@ -45,3 +59,78 @@ def _missing_models(due: Sequence[PlannedCell]) -> dict[str, PlannedCell]:
         for key, there in zip(cell.model_keys().values(), cell.cached_models(), strict=True)
         if not there
     }
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Expected seconds of what past runs know about, and how much they do not know about."""
+
+    seconds: float
+    jobs: int
+    unknown_models: int
+    unknown_cells: int
+    hardware: str
+
+
+class Estimator:
+    """Past seconds in the store of ``config`` on the hardware that it asks for."""
+
+    def __init__(self, config: CellConfig) -> None:
+        self._jobs = config.launch.jobs
+        kind = device_type(config.device)
+        self._hardware = hardware_name(kind)
+        self._train: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+        self._unlearn: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
+        for values in _past_runs(config):
+            if (values.get("device.type"), values.get("device.name")) == (kind, self._hardware):
+                self._add(values)
+
+    def total(self, due: Sequence[PlannedCell], missing: Mapping[str, PlannedCell]) -> Estimate:
+        """The cost of the cells ``due`` and of the ``missing`` models (a cell that needs it, by key)."""
+        train = [self._train.get(_setting(cell)) for cell in missing.values()]
+        unlearn = [self._unlearn.get((*_setting(cell), cell.config.method.name)) for cell in due]
+        seconds = sum(median(known) for known in [*train, *unlearn] if known)
+        return Estimate(seconds, self._jobs, train.count(None), unlearn.count(None), self._hardware)
+
+    def _add(self, values: Mapping[str, str]) -> None:
+        setting = (values["dataset"], values["backbone"])
+        self._train[setting] += [float(values[name]) for name in TRAIN if name in values]
+        if UNLEARN in values:
+            self._unlearn[*setting, values["method"]].append(float(values[UNLEARN]))
+
+
+def readable(estimate: Estimate) -> str:
+    """The estimate in one sentence."""
+    unknown = [
+        f"{count} {what}"
+        for count, what in ((estimate.unknown_models, "models"), (estimate.unknown_cells, "cells"))
+        if count
+    ]
+    where = f"on this hardware ({estimate.hardware or 'of unknown name'})"
+    if not estimate.seconds:
+        return f"Estimated cost: unknown, there are no past runs of these {where}."
+    text = f"Estimated cost from past runs {where}: {_clock(estimate.seconds)} of training and unlearning"
+    if estimate.jobs > 1:
+        text += f", {_clock(estimate.seconds / estimate.jobs)} with {estimate.jobs} jobs"
+    return text + (f"; unknown for {' and '.join(unknown)}." if unknown else ".")
+
+
+def _past_runs(config: CellConfig) -> list[dict[str, str]]:
+    """Labels, device and seconds of every finished cell, as text."""
+    labels = ("dataset", "backbone", "method", "device.type", "device.name", KIND_TAG)
+    tracking = config.tracking
+    if database.is_local(tracking.uri):
+        found = database.finished_values(tracking.uri, tracking.experiment, labels, (*TRAIN, UNLEARN))
+        return [values for values in found.values() if values.get(KIND_TAG) == "cell"]
+    from bench.record.store import Store
+
+    runs = Store(tracking).runs(f"attributes.status = 'FINISHED' and tags.`{KIND_TAG}` = 'cell'")
+    return [run.data.tags | {key: str(value) for key, value in run.data.metrics.items()} for run in runs]
+
+
+def _setting(cell: PlannedCell) -> tuple[str, str]:
+    return cell.config.data_name, cell.config.backbone.name
+
+
+def _clock(seconds: float) -> str:
+    return "under a second" if seconds < 1 else str(timedelta(seconds=round(seconds)))

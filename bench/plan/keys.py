@@ -14,6 +14,8 @@ from bench.cache.content import digest
 from bench.config.schema import CellConfig, Choice, as_json
 from bench.config.source import code_digest
 from bench.plan.code import stage_digest
+from bench.plan.request import regime_of
+from datasets.validation import DataSummary
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,12 @@ def data_key(config: CellConfig, identity: dict[str, Any]) -> str:
     """Key of a data set; ``identity`` is what its reader says determines the content."""
     reader = config.dataset.reader
     return digest("data", {"reader": reader, "code": code_digest("reader", reader), "identity": identity})
+
+
+def used_data_key(key: str, summary: DataSummary) -> str:
+    """Key of what is used of a data set: another one where pairs of it are dropped (``datasets.cold``)."""
+    dropped = summary.valid_of_cold_users + summary.test_of_cold_users
+    return digest("data", {"read": key, "dropped": "held-out pairs of cold users"}) if dropped else key
 
 
 def cell_keys(config: CellConfig, data: str, request_file: str, device: str) -> CellKeys:
@@ -55,7 +63,7 @@ def cell_keys(config: CellConfig, data: str, request_file: str, device: str) -> 
     }
     original = digest("model", {"data": data, **backbone})
     gold = digest("model", {"data": data, "request": request, **backbone})
-    if config.regime.name == "none":
+    if not regime_of(config.regime).forgets:
         gold = original
     cell = digest(
         "cell",
@@ -100,6 +108,19 @@ def repair_identity(config: CellConfig) -> dict[str, Any]:
     }
 
 
+def prepared_key(original: str, method: Choice, device: dict[str, Any]) -> str:
+    """Key of what a method prepares before any request.
+
+    Args:
+        original: key of the model that it starts from.
+        method: with the options that preparing reads; the others at their defaults.
+        device: hardware and threads: a recorded time may only meet times of the same.
+    """
+    code = code_digest("method", method.name)
+    content = {"original": original, "method": method.identity(), "code": code, "device": device}
+    return digest("prepared", content)
+
+
 def trial_key(config: CellConfig, keys: CellKeys, method: Choice) -> str:
     """Key of a tuning trial: what determines the validation figures of a cell, and nothing else.
 
@@ -116,6 +137,7 @@ def trial_key(config: CellConfig, keys: CellKeys, method: Choice) -> str:
             "method": method.identity(),
             "code": code_digest("method", method.name),
             **harness_identity(),
+            "candidates": config.evaluate.candidates,
             **repair_identity(config),
         },
     )

@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bench.config.schema import CellConfig
 from bench.config.source import class_constant
-from bench.disk.files import checksum
 from bench.plan.dataset import reader_of, summary_of
-from bench.plan.keys import CellKeys, cell_keys, data_key
+from bench.plan.keys import CellKeys, cell_keys, data_key, used_data_key
+from bench.plan.request import regime_of, request_checksum
 from bench.record.finished import Record, recorded
 from datasets.errors import InputError
-from datasets.request_size import check_size
 from datasets.validation import DataSummary
 
 if TYPE_CHECKING:
-    pass
+    from datasets.id_maps import IdMaps
 
 T = TypeVar("T")
 
@@ -72,27 +71,27 @@ class Planner:
 
     def __init__(self, one: bool = False) -> None:
         self._one = one
-        self._data: dict[str, tuple[str, DataSummary]] = {}
+        self._data: dict[str, tuple[str, DataSummary, IdMaps | None]] = {}
         self._records: dict[str, Record] = {}
 
     def plan(self, config: CellConfig) -> PlannedCell:
         """Check one cell against its data and look it up. Raises ``InputError``."""
-        key, summary = self._dataset(config)
-        if config.regime.name not in ("poison", "none"):  # injected users, or nothing
-            check_size(config.regime, summary)
+        key, summary, id_maps = self._dataset(config)
+        regime_of(config.regime).size(summary, id_maps)
         keys = cell_keys(config, key, request_checksum(config), device_type(config.device))
         record = self._record(config, keys.cell)
         return PlannedCell(
             config, keys, summary, record.finished.get(keys.cell), record.failed.get(keys.cell)
         )
 
-    def _dataset(self, config: CellConfig) -> tuple[str, DataSummary]:
+    def _dataset(self, config: CellConfig) -> tuple[str, DataSummary, IdMaps | None]:
         label = repr((config.dataset, config.poison, config.data_root))
         reader = reader_of(config)
         check_content(config, reader.modalities())
         if label not in self._data:
             key = data_key(config, reader.identity())
-            self._data[label] = key, summary_of(reader, key, config.cache.dir)
+            summary = summary_of(reader, key, config.cache.dir)
+            self._data[label] = used_data_key(key, summary), summary, reader.id_maps()
         return self._data[label]
 
     def _record(self, config: CellConfig, cell: str) -> Record:
@@ -118,16 +117,6 @@ def check_content(config: CellConfig, offered: Sequence[str]) -> None:
         raise InputError(
             f"backbone.modalities={wanted} asks for {unknown[0]} but {here}: choose among these."
         )
-
-
-def request_checksum(config: CellConfig) -> str:
-    """Checksum of the explicit request list, "" without one."""
-    if config.regime.file is None:
-        return ""
-    path = Path(config.regime.file)
-    if not path.is_file():
-        raise InputError(f"regime.file={path} does not exist: give the path of a CSV or JSON list.")
-    return checksum(path)
 
 
 def device_type(name: str) -> str:

@@ -9,6 +9,7 @@ from bench.config.registry import load_class
 from bench.config.schema import CellConfig
 from bench.plan.dataset import read_checked, reader_of
 from bench.plan.planner import ON_THIS_MACHINE, PlannedCell
+from bench.plan.request import draw
 
 if TYPE_CHECKING:
     from datasets.interactions import InteractionData
@@ -24,7 +25,6 @@ def rehearse(cells: Sequence[PlannedCell]) -> None:
     """
     from bench.machine.devices import resolve
     from datasets.interactions import to_torch
-    from datasets.requests import draw
 
     for data_of in dict.fromkeys(cell.keys.data for cell in cells):
         configs = [cell.config for cell in cells if cell.keys.data == data_of]
@@ -48,7 +48,7 @@ def check_audits(config: CellConfig, data: InteractionData, request: DeletionReq
     limits = config.seed, config.evaluate.chunk_scores
     context = AuditContext(data, request.apply(data), request, *limits, config.train)
     for name in config.audit.audits:
-        load_class("audit", name)(context)
+        load_class("audit", name)(context, config.audit.options[name])
 
 
 def _distinct(values: Iterable[T]) -> list[T]:

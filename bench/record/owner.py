@@ -37,8 +37,19 @@ class Owner:
 
 def owner_tags() -> dict[str, str]:
     """Tags that make this process the owner of a run."""
-    owner = Owner(_machine(), _boot(), os.getpid(), _started(os.getpid()) or "")
-    return {OWNER_TAG: json.dumps(asdict(owner), sort_keys=True), HEARTBEAT_TAG: heartbeat()}
+    return {OWNER_TAG: json.dumps(asdict(this_process()), sort_keys=True), HEARTBEAT_TAG: heartbeat()}
+
+
+def this_process() -> Owner:
+    """The identity of this process."""
+    return Owner(_machine(), _boot(), os.getpid(), _started(os.getpid()) or "")
+
+
+def is_gone(owner: Owner) -> bool:
+    """Whether a process has provably ended; never of one on another machine."""
+    if owner.machine != _machine():
+        return False
+    return owner.boot != _boot() or _started(owner.pid) != owner.started
 
 
 def heartbeat() -> str:
@@ -55,7 +66,7 @@ def why_gone(tags: Mapping[str, str]) -> str | None:
     if owner.machine == _machine():
         if owner.boot != _boot():
             return f"the machine of {process} was restarted meanwhile"
-        return None if _started(owner.pid) == owner.started else f"{process} ended without a word"
+        return f"{process} ended without a word" if is_gone(owner) else None
     silent = time.time() - float(tags.get(HEARTBEAT_TAG, "0"))
     return f"{process} has been silent for {silent / 60:.0f} minutes" if silent > LEASE_SECONDS else None
 

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 PASSED_ON = ("MLFLOW_", "LETHE_", "OMP_WAIT_POLICY", "MKL_CBWR")
 """Environment variables with these prefixes reach the workers: configurations refer to them."""
-GRACE_SECONDS = 10.0
+GRACE_SECONDS = 3.0
 """For interrupted tasks to record that they were killed, before they are forced."""
 
 

@@ -13,21 +13,36 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bench.measure.marks import Goal, Mark, losses, marks
 from bench.measure.selection import has_forgotten
-from bench.record.names import FORGET_RECALL, MIA_BALANCED_ACCURACY, RETAIN_RECALL, SPEEDUP, TEST_RECALL
+from bench.record.names import (
+    BREAK_EVEN,
+    CONTENDED,
+    FORGET_RECALL,
+    MIA_BALANCED_ACCURACY,
+    OFFLINE_SECONDS,
+    PROPAGATIONS,
+    RETAIN_RECALL,
+    SPEEDUP,
+    STEPS,
+    TEST_RECALL,
+)
 from unlearning import CONTROL_METHODS, REFERENCE_METHODS
 
+SIGNS: dict[Mark, str] = {"best": "**", "second": "*"}
+SHARED_SIGN = "~"
 GROUP = ("dataset", "backbone", "regime", "request", "seed")
 SECONDS = "time/unlearn_seconds"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A printed metric. ``goal``: ``high``, or ``gold`` (closest to the gold model's value is best)."""
+    """A printed metric. ``goal``: ``high``, or ``gold`` (closest to the gold model's value is best); None: it
+    is not ranked."""
 
     metric: str
     title: str
-    goal: str
+    goal: Goal | None
     pattern: str
 
 
@@ -37,12 +52,14 @@ COLUMNS = (
     Column(FORGET_RECALL, "\nforget", "gold", "{:.4f}"),
     Column(MIA_BALANCED_ACCURACY, "attack\nbal. acc.", "gold", "{:.3f}"),
     Column(SPEEDUP, "\nspeed-up", "high", "{:,.1f}x"),
+    Column(STEPS, "\nsteps", None, "count"),
+    Column(PROPAGATIONS, "propa-\ngations", None, "count"),
 )
 
 
 @dataclass(frozen=True)
 class Row:
-    """One cell: its place in the grid, its state and what MLflow holds for it."""
+    """One row of the printed table: a cell, its labels, its state and what MLflow holds for it."""
 
     labels: dict[str, str]
     state: str
@@ -65,9 +82,8 @@ class Row:
 def print_rows(rows: Sequence[Row], console: Console | None = None) -> None:
     """Print the rows, grouped by setting, with best and second marked among the methods."""
     console = console or Console()
-    columns = [
-        c for c in COLUMNS if c.metric != MIA_BALANCED_ACCURACY or any(c.metric in r.metrics for r in rows)
-    ]
+    optional = (MIA_BALANCED_ACCURACY, STEPS, PROPAGATIONS)
+    columns = [c for c in COLUMNS if c.metric not in optional or any(c.metric in r.metrics for r in rows)]
     for group, members in _groups(rows).items():
         title = _title(group)
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=0)
@@ -75,19 +91,29 @@ def print_rows(rows: Sequence[Row], console: Console | None = None) -> None:
         for column in columns:
             table.add_column(column.title, justify="right", no_wrap=True)
         table.add_column("\nstate", no_wrap=True)
-        marks = {column.metric: _marks(column, members) for column in columns}
+        signs = {column.metric: _marks(column, members) for column in columns}
         for index, row in enumerate(members):
-            cells = [_cell(column, row, marks[column.metric].get(index, "")) for column in columns]
-            table.add_row(row.labels["method"], *cells, row.state)
+            texts = [_text(column, row, signs[column.metric].get(index, "")) for column in columns]
+            table.add_row(row.labels["method"], *texts, row.state)
         console.print(table)
-    console.print(
+        for row in members:
+            if row.metrics.get(OFFLINE_SECONDS):
+                console.print(_offline(row), highlight=False)
+    for line in _notes(rows):
+        console.print(line, highlight=False)
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    """How to read the tables, and why speed-ups are missing."""
+    lines = [
         "** best, * second among the methods (original and retrain are references). "
-        "retain, forget and the attack: closest to retrain's value is best. speed-up: marked for methods "
-        "that forget, not for controls.",
-        highlight=False,
-    )
-    for reason, methods in _without_speed_up(rows).items():
-        console.print(f"No speed-up of {', '.join(methods)}: {reason}.", highlight=False)
+        "retain, forget and the attack: closest to retrain's value is best. speed-up: over gold to its best "
+        "epoch, marked for methods that forget, not for controls."
+    ]
+    if any(row.metrics.get(CONTENDED) for row in rows):
+        lines.append(f"{SHARED_SIGN} the processors were shared with others while one of the clocks ran.")
+    found = _without_speed_up(rows)
+    return [*lines, *(f"No speed-up of {', '.join(names)}: {reason}." for reason, names in found.items())]
 
 
 def _title(group: tuple[str, ...]) -> str:
@@ -115,6 +141,16 @@ def _without_speed_up(rows: Iterable[Row]) -> dict[str, list[str]]:
     return found
 
 
+def _offline(row: Row) -> str:
+    """What a method prepared before the request, and when that pays off."""
+    text = f"{row.labels['method']}: {row.metrics[OFFLINE_SECONDS]:,.1f} s before any request"
+    if BREAK_EVEN in row.metrics:
+        return (
+            f"{text}, paid off after {row.metrics[BREAK_EVEN]:,.1f} requests (against retraining for each)."
+        )
+    return f"{text}, never paid off." if SPEEDUP in row.metrics else f"{text}."
+
+
 def _groups(rows: Iterable[Row]) -> dict[tuple[str, ...], list[Row]]:
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
@@ -124,18 +160,16 @@ def _groups(rows: Iterable[Row]) -> dict[tuple[str, ...], list[Row]]:
 
 def _marks(column: Column, rows: Sequence[Row]) -> dict[int, str]:
     """Marks by row index: ``**`` best, ``*`` second; none where gold is needed and missing."""
-    gold = next((row.metrics.get(column.metric) for row in rows if row.labels["method"] == "retrain"), None)
-    if column.goal == "gold" and gold is None:
+    if column.goal is None:
         return {}
-    losses = {
-        index: -row.metrics[column.metric]
-        if column.goal == "high"
-        else abs(row.metrics[column.metric] - (gold or 0.0))
+    gold = next((row.metrics.get(column.metric) for row in rows if row.labels["method"] == "retrain"), None)
+    values = {
+        index: row.metrics[column.metric]
         for index, row in enumerate(rows)
         if column.metric in row.metrics and not row.is_reference and _may_be_marked(column, row, rows)
     }
-    ranked = sorted(set(losses.values()))
-    return {index: ("**", "*")[ranked.index(loss)] for index, loss in losses.items() if loss in ranked[:2]}
+    # A method that is alone is marked as well.
+    return {index: SIGNS[mark] for index, mark in marks(losses(values, column.goal, gold), fewest=1).items()}
 
 
 def _may_be_marked(column: Column, row: Row, rows: Sequence[Row]) -> bool:
@@ -146,10 +180,22 @@ def _may_be_marked(column: Column, row: Row, rows: Sequence[Row]) -> bool:
     original, gold, own = known.get("original"), known.get("retrain"), row.metrics.get(FORGET_RECALL)
     if row.labels["method"] in CONTROL_METHODS or original is None or gold is None or own is None:
         return False
-    return has_forgotten(own, original, gold)
+    return not row.metrics.get(CONTENDED) and has_forgotten(own, original, gold)
 
 
-def _cell(column: Column, row: Row, mark: str) -> str:
-    if column.metric not in row.metrics:
-        return "-  "
-    return f"{column.pattern.format(row.metrics[column.metric])}{mark:<2}"
+def _text(column: Column, row: Row, mark: str) -> str:
+    value = row.metrics.get(column.metric)
+    if value is None:
+        return "-  " if column.goal else "- "
+    if column.pattern == "count":
+        return f"{_count(value)} "
+    shared = SHARED_SIGN if column.metric == SPEEDUP and row.metrics.get(CONTENDED) else ""
+    return f"{shared}{column.pattern.format(value)}{mark:<2}"
+
+
+def _count(value: float) -> str:
+    """A number of steps in few letters: ``930``, ``12.3k``, ``4.5M``."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.1f}{letter}"
+    return f"{value:.0f}"

@@ -1,4 +1,7 @@
-"""One training loop for every backbone: Adam on BPR triples, early stopping on validation recall@20."""
+"""One training loop for every backbone: Adam on BPR triples, early stopping on validation recall@20.
+
+With ``train.stop=fixed`` it trains a given number of epochs and nothing is selected.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from bench.train.options import TrainConfig
 from datasets.interactions import InteractionData
 from datasets.sampling import Batch, TripleSampler
 from models.base import Recommender
+from models.descent import descend
 from models.optimiser import adam
 
 
@@ -41,7 +45,8 @@ class TrainingRecord:
     ``warmup_seconds`` is one discarded step before the clock starts (with compilation, where that is asked
     for). ``examples`` counts gradient steps x batch size. ``curve`` has one entry per evaluation.
     ``item_graph_seconds`` is the recorded time of building item graphs that were given; all other times
-    include it.
+    include it. ``propagations`` and ``processor_share`` are those of the clock (``bench.machine.timing``):
+    None where they are not known, as in records of before they were taken.
     """
 
     seconds: float
@@ -56,6 +61,8 @@ class TrainingRecord:
     device: DeviceInfo
     curve: list[dict[str, float]] = field(default_factory=list)
     item_graph_seconds: float = 0.0
+    propagations: int | None = None
+    processor_share: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain values; ``from_json`` is the inverse."""
@@ -78,6 +85,8 @@ def train(
 ) -> TrainingRecord:
     """Train ``model`` on ``data`` and leave it with the weights of its best validation epoch.
 
+    With ``config.stop == "fixed"`` these are the weights of the last epoch.
+
     Args:
         item_graph_seconds: what building the item graphs cost that came with ``data`` ready-made
             (``bench.cache.item_graphs``); training starts with it on the clock.
@@ -88,51 +97,60 @@ def train(
     """
     device = data.train.device
     seed_everything(seed, "train")
-    watch = Stopwatch(device)
+    watch = Stopwatch(device, counting=not config.compile)
     watch.add(item_graph_seconds)
     with watch.running():  # building graphs and tables is part of what retraining costs
         model.bind(data)
         sampler = TripleSampler(data.train, data.train, data.num_items, generator(seed, "sampling", device))
     probe = ValidationProbe(data.train, data.valid, data.num_users, data.num_items, chunk_scores)
-    optimiser = adam(model.parameters(), config.learning_rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda epoch: config.lr_decay ** (epoch / config.lr_decay_every)
-    )
+    optimiser, schedule = _optimiser(model, config)
     objective, warmup_seconds = _warm_objective(model, data, config, len(sampler))
-    best = _Best(model)
+    kept, stopped_by = (_Last(), "fixed") if config.stop == "fixed" else (_Best(model), "max_epochs")
     curve: list[dict[str, float]] = []
-    stopped_by, epoch = "max_epochs", 0
-    for epoch in range(1, config.max_epochs + 1):
+    epoch = 0
+    for epoch in range(1, config.epochs + 1):
         with watch.running(), matmul_precision(config.matmul_precision):
             loss = train_epoch(model, sampler, optimiser, config.batch_size, objective)
             schedule.step()
         if not math.isfinite(loss):
             raise TrainingDiverged(f"the training loss is {loss} in epoch {epoch}; lower train.learning_rate")
-        if epoch % config.eval_every and epoch < config.max_epochs:
+        if epoch % config.eval_every and epoch < config.epochs:
             continue
         recall = probe(model)
         curve.append({"epoch": epoch, "loss": loss, "valid_recall_at_20": recall, "seconds": watch.seconds})
-        best.offer(recall, epoch, watch.seconds)
-        progress.epoch(epoch, config.max_epochs, loss, recall)
-        if best.misses > config.patience:
+        kept.offer(recall, epoch, watch.seconds)
+        progress.epoch(epoch, config.epochs, loss, recall)
+        if kept.misses > config.patience:
             stopped_by = "patience"
             break
-    best.restore()
-    steps = epoch * sampler.num_batches(config.batch_size)
+    kept.restore()
     return TrainingRecord(
         seconds=watch.seconds,
-        seconds_to_best=best.seconds,
+        seconds_to_best=kept.seconds,
         warmup_seconds=warmup_seconds,
         epochs=epoch,
-        best_epoch=best.epoch,
-        best_recall=best.recall,
-        steps=steps,
+        best_epoch=kept.epoch,
+        best_recall=kept.recall,
+        steps=epoch * sampler.num_batches(config.batch_size),
         examples=epoch * len(sampler),
         stopped_by=stopped_by,
         device=describe(device),
         curve=curve,
         item_graph_seconds=item_graph_seconds,
+        propagations=watch.propagations,
+        processor_share=watch.processor_share,
     )
+
+
+def _optimiser(
+    model: Recommender, config: TrainConfig
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """Adam and its learning rate by epoch."""
+    optimiser = adam(model.parameters(), config.learning_rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda epoch: config.lr_decay ** (epoch / config.lr_decay_every)
+    )
+    return optimiser, schedule
 
 
 def train_epoch(
@@ -147,21 +165,7 @@ def train_epoch(
     ``objective`` is that of ``model``, where it is a compiled one.
     """
     objective = objective or objective_of(model, sampler.pairs.device)
-    model.train()
-    model.start_epoch()
-    total = torch.zeros((), device=sampler.pairs.device)
-    for batch in sampler.epoch(batch_size):
-        total += train_step(objective, optimiser, batch)
-    return float(total) / sampler.num_batches(batch_size)
-
-
-def train_step(objective: Objective, optimiser: torch.optim.Optimizer, batch: Batch) -> Tensor:
-    """One gradient step on a batch: its loss, a scalar that stays on the device."""
-    optimiser.zero_grad(set_to_none=True)
-    loss = objective(batch)
-    loss.backward()
-    optimiser.step()
-    return loss.detach()
+    return descend(model, sampler.epoch(batch_size), objective, optimiser)
 
 
 def warm_up(
@@ -174,7 +178,7 @@ def warm_up(
     """
     device = data.train.device
     objective = objective or objective_of(model, device)
-    watch = Stopwatch(device)
+    watch = Stopwatch(device, counting=False)
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     pairs = data.train[:, :batch_size]
     batch = Batch(pairs[0], pairs[1], pairs[1].flip(0))
@@ -199,16 +203,24 @@ def _warm_objective(
         return objective, sum(warm_up(model, data, size, objective) for size in sizes)
 
 
-class _Best:
+class _Last:
+    """The last epoch, whatever its recall: nothing is selected."""
+
+    recall, epoch, seconds, misses = -1.0, 0, 0.0, 0
+
+    def offer(self, recall: float, epoch: int, seconds: float) -> None:
+        self.recall, self.epoch, self.seconds = recall, epoch, seconds
+
+    def restore(self) -> None:
+        """The weights are there."""
+
+
+class _Best(_Last):
     """The best state seen so far and the number of evaluations since."""
 
     def __init__(self, model: Recommender) -> None:
         self._model = model
         self._state: dict[str, Tensor] = {}
-        self.recall = -1.0
-        self.epoch = 0
-        self.seconds = 0.0
-        self.misses = 0
 
     def offer(self, recall: float, epoch: int, seconds: float) -> None:
         if recall > self.recall:

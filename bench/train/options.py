@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from datasets.errors import InputError
+
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -18,7 +20,13 @@ class TrainConfig:
     batch_size: Positive = 2048
     max_epochs: Positive = 1000
     patience: Annotated[int, Field(ge=0)] = 20
-    """Stop when more than this many evaluations in a row did not improve validation recall@20."""
+    """Stop when more than this many evaluations one after another did not improve validation recall@20."""
+    stop: Literal["patience", "fixed"] = "patience"
+    """``patience``: stop by validation recall and keep the best epoch's weights. ``fixed``: train exactly
+    ``fixed_epochs`` and keep the last weights, without selection: gold's figures are then free of the noise
+    of its stopping epoch. ``max_epochs`` and ``patience`` have no effect with it."""
+    fixed_epochs: Positive | None = None
+    """Epochs of ``stop=fixed``; null with any other."""
     eval_every: Positive = 1
     lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Learning rate = learning_rate * lr_decay ** (epoch / lr_decay_every)."""
@@ -29,3 +37,18 @@ class TrainConfig:
     training and unlearning; selection and final figures are computed as without it."""
     compile: bool = False
     """Compile the loss with torch.compile (on CUDA with graph capture). Training only, not the methods."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs at most; with ``stop=fixed`` exactly as many."""
+        return self.fixed_epochs if self.stop == "fixed" and self.fixed_epochs else self.max_epochs
+
+    def check(self) -> None:
+        """Raise ``InputError`` where the stopping rule and its number of epochs do not go together."""
+        if self.stop == "fixed" and self.fixed_epochs is None:
+            raise InputError("train.stop=fixed needs a number of epochs: set train.fixed_epochs=<number>.")
+        if self.stop != "fixed" and self.fixed_epochs is not None:
+            raise InputError(
+                f"train.fixed_epochs={self.fixed_epochs} has no effect with train.stop={self.stop}: "
+                "set train.stop=fixed, or leave it null."
+            )

@@ -13,20 +13,22 @@ Exit codes: 0 tuned, 1 every trial diverged, 2 the user's input is wrong, 130 in
 
 from __future__ import annotations
 
+import argparse
 import logging
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import yaml
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 
+from bench.arguments import parsed
 from bench.config.compose import expand_grid, stated_options
 from bench.config.schema import CONFIG_DIR, CellConfig, build
 from bench.config.space import search_space
 from bench.machine.process import prepare_process
+from bench.machine.signals import exit_code, stopping
 from bench.plan.planner import Planner
 from bench.plan.rehearsal import rehearse
 from bench.tune.loop import TuneConfig, Tuning
@@ -34,31 +36,36 @@ from bench.tune.record import recorded_trials
 from bench.tune.report import print_plan
 from datasets.errors import InputError
 
-DONE, ALL_DIVERGED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+DONE, ALL_DIVERGED, USER_ERROR = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
-    known = get_args_parser().parse_intermixed_args(list(sys.argv[1:] if arguments is None else arguments))
+    known = parsed(sys.argv[1:] if arguments is None else arguments)
     if known.help:
         print(__doc__)
         return DONE
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
-        plan, overrides = own_options(known.overrides)
-        grid = expand_grid(overrides, known.multirun, known.config_dir)
-        prepare_process(any(config.run.deterministic for config in grid.configs))
-        tunings = [
-            prepared(config, stated_options(stated), plan, known.config_dir)
-            for config, stated in zip(grid.configs, grid.overrides, strict=True)
-        ]
-        return max([_tune(tuning) for tuning in tunings])
+        with stopping():
+            return _main(known)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("interrupted: finished trials are kept; the same command runs the rest", file=sys.stderr)
-        return INTERRUPTED
+        return exit_code(interrupt)
+
+
+def _main(known: argparse.Namespace) -> int:
+    plan, overrides = own_options(known.overrides)
+    grid = expand_grid(overrides, known.multirun, known.config_dir)
+    prepare_process(any(config.run.deterministic for config in grid.configs))
+    tunings = [
+        prepared(config, stated_options(stated), plan, known.config_dir)
+        for config, stated in zip(grid.configs, grid.overrides, strict=True)
+    ]
+    return max([_tune(tuning) for tuning in tunings])
 
 
 def own_options(overrides: Sequence[str]) -> tuple[TuneConfig, list[str]]:

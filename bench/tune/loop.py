@@ -24,23 +24,13 @@ from bench.tune.suggest import SamplerName, Suggester
 
 
 @dataclass(frozen=True)
-class TuneConfig:
-    """How a tune spends its trials (conf/tune.yaml)."""
+class TuneConfig(Rule):
+    """The selection rule, and how many trials there are and where they come from (conf/tune.yaml)."""
 
     budget: Annotated[int, Field(ge=1)] = 20
     """Trials, the defaults and diverged ones among them."""
     sampler: SamplerName = "tpe"
     """What suggests them after the first (``bench/tune/suggest.py``)."""
-    above: Annotated[float, Field(ge=0, le=1)] = 0.005
-    below: Annotated[float, Field(ge=0, le=1)] = 0.02
-    """How far forget recall@20 may lie above and below gold's."""
-    floor: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of gold's validation recall@20 below which a trial counts as wrecked; 0: none does."""
-
-    @property
-    def rule(self) -> Rule:
-        """Options of the selection rule."""
-        return Rule(self.above, self.below, self.floor)
 
 
 @dataclass(frozen=True)
@@ -146,7 +136,7 @@ class Tuning:
     def selected(self, steps: Sequence[Step], gold: Figures) -> Selected | None:
         """What the rule chooses; None where every trial diverged."""
         candidates = [step.candidate for step in steps if step.candidate is not None]
-        return select(candidates, gold, self.plan.rule) if candidates else None
+        return select(candidates, gold, self.plan) if candidates else None
 
     def method_with(self, values: dict[str, Any]) -> Choice:
         """The method with these values. Raises ``InputError`` where they do not fit."""
@@ -161,7 +151,7 @@ class Tuning:
     def _score(self, step: Step, gold: Figures) -> float:
         if step.candidate is None:
             return DIVERGED_SCORE
-        return score(step.candidate, gold, self.plan.rule)
+        return score(step.candidate, gold, self.plan)
 
 
 class _NotFinished(Exception):

@@ -6,8 +6,9 @@ They are kept apart from cells twice: by the experiment (``<experiment>-tuning``
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from bench.config.schema import TrackingConfig
 from bench.measure.selection import Figures
@@ -29,13 +30,16 @@ class Trial:
     """One try: its figures (None where the weights diverged) and its times.
 
     ``seconds`` is the whole wall-clock of the trial, evaluation included; ``unlearn_seconds`` and
-    ``offline_seconds`` are the method's own.
+    ``offline_seconds`` are the method's own. ``further`` holds other figures by MLflow name, which
+    selection does not see; ``notes`` what the method said about its run. Both are logged, not read back.
     """
 
     figures: Figures | None
     seconds: float
     unlearn_seconds: float
     offline_seconds: float
+    further: Mapping[str, float] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,13 @@ def recorded_trials(tracking: TrackingConfig) -> dict[str, RecordedTrial]:
 
 def log_trial(store: Store, run_id: str, trial: Trial, gold: Figures) -> None:
     """Log the outcome of a trial."""
+    outcome = DIVERGED if trial.figures is None else MEASURED
+    notes = {f"note.{key}": str(value) for key, value in trial.notes.items()}
+    store.log(run_id, metrics=metrics_of(trial, gold), tags={OUTCOME_TAG: outcome, **notes})
+
+
+def metrics_of(trial: Trial, gold: Figures) -> dict[str, float]:
+    """The metrics of a trial's run by MLflow name."""
     metrics = {
         GOLD_VALID_RECALL: gold.valid_recall,
         GOLD_FORGET_RECALL: gold.forget_recall,
@@ -82,8 +93,7 @@ def log_trial(store: Store, run_id: str, trial: Trial, gold: Figures) -> None:
     }
     if trial.figures is not None:
         metrics |= {VALID_RECALL: trial.figures.valid_recall, FORGET_RECALL: trial.figures.forget_recall}
-    outcome = DIVERGED if trial.figures is None else MEASURED
-    store.log(run_id, metrics=metrics, tags={OUTCOME_TAG: outcome})
+    return {**metrics, **trial.further}
 
 
 def _from_run(run: Run) -> RecordedTrial:

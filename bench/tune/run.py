@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -40,6 +40,40 @@ def run_tune(tune: Tuning) -> bool:
     name = f"tune-{tune.key_of(config.method)}"
     with held(lock_file(config.cache.dir, name), f"tuning {config.label}"):
         return _Run(tune.with_recorded(recorded_trials(config.tracking))).run()
+
+
+def run_trial(
+    store: Store,
+    pipeline: TrialPipeline,
+    method: Choice,
+    name: str,
+    tags: Mapping[str, str],
+    gold: Figures,
+    number: int,
+) -> Trial:
+    """Run one trial and record it as an MLflow run of its own.
+
+    Args:
+        store: the experiment of the trials.
+        name: of the run, after the label of the setting.
+        tags: of the run, with its trial key.
+        number: its place in the order of trials.
+    """
+    config = dataclasses.replace(pipeline.config, method=method)
+    device = dataclasses.asdict(describe(pipeline.device))
+    every = {**tags, KIND_TAG: "trial", **{f"device.{key}": str(value) for key, value in device.items()}}
+    run_id = store.start(f"{pipeline.config.label} {name}", every)
+    try:
+        with store.heartbeat(run_id):
+            store.log(run_id, params={**parameters(config), "trial.number": number})
+            trial = pipeline.attempt(method)
+            log_trial(store, run_id, trial, gold)
+        store.finish(run_id)
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        store.fail(run_id, error, "KILLED" if stopped else "FAILED")
+        raise
+    return trial
 
 
 class _Run:
@@ -91,22 +125,8 @@ class _Run:
 
     def _trial(self, number: int, key: str, method: Choice) -> Trial:
         """Run and record one trial."""
-        store, device = self._store, dataclasses.asdict(describe(self._pipeline.device))
-        tags = {**self._tags, KIND_TAG: "trial", TRIAL_KEY_TAG: key, "mlflow.parentRunId": self._parent}
-        tags |= {f"device.{name}": str(value) for name, value in device.items()}
-        run_id = store.start(f"{self._config.label} trial {number}", tags)
-        try:
-            with store.heartbeat(run_id):
-                config = dataclasses.replace(self._config, method=method)
-                store.log(run_id, params={**parameters(config), "trial.number": number})
-                trial = self._pipeline.attempt(method)
-                log_trial(store, run_id, trial, self._gold)
-            store.finish(run_id)
-        except BaseException as error:
-            stopped = isinstance(error, KeyboardInterrupt | SystemExit)
-            store.fail(run_id, error, "KILLED" if stopped else "FAILED")
-            raise
-        return trial
+        tags = {**self._tags, TRIAL_KEY_TAG: key, "mlflow.parentRunId": self._parent}
+        return run_trial(self._store, self._pipeline, method, f"trial {number}", tags, self._gold, number)
 
     def _metrics(
         self, steps: Sequence[Step], original: Figures, selected: Selected | None

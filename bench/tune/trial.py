@@ -28,11 +28,14 @@ class TrialPipeline:
 
     def __init__(self, cell: PlannedCell) -> None:
         self._cell, self._stage = cell, SettingStage(cell)
+        self.config = cell.config
         self.device = self._stage.device
         with self._deterministic():
             self.setting = self._stage.load().without_test()
-        limit = cell.config.evaluate.chunk_scores
-        self._yardstick = Measurement(self.setting.full, self.setting.retain, self.setting.request, limit)
+        setting, rules = self.setting, cell.config.evaluate
+        self._yardstick = Measurement(
+            setting.full, setting.retain, setting.request, rules.chunk_scores, rules.candidates
+        )
 
     def reference(self, role: str) -> Figures:
         """Figures of the ``original`` model (on the full graph) or the ``gold`` model."""
@@ -55,8 +58,20 @@ class TrialPipeline:
                 return Trial(None, time.perf_counter() - began, diverged.online_seconds, 0.0)
             phase("evaluating")
             figures = self._figures(unlearned.result.model)
-        seconds = time.perf_counter() - began
-        return Trial(figures, seconds, unlearned.online_seconds, unlearned.offline_seconds)
+            examples = {"cost/unlearn_examples": float(unlearned.recorder.num_examples)}
+            further = {**examples, **self.further(unlearned.result.model)}
+        return Trial(
+            figures,
+            time.perf_counter() - began,
+            unlearned.online_seconds,
+            unlearned.offline_seconds,
+            further,
+            unlearned.result.notes,
+        )
+
+    def further(self, model: Recommender) -> dict[str, float]:
+        """Other figures of an unlearned model, by MLflow name: none but for studies that ask for some."""
+        return {}
 
     def _deterministic(self) -> AbstractContextManager[None]:
         return deterministic(self._cell.config.run.deterministic)

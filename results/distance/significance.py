@@ -15,9 +15,9 @@ from typing import Literal
 
 import numpy as np
 
+from bench.measure.marks import Goal
 from results.distance.bootstrap import Estimate, estimate
 from results.distance.gaps import Arrays, blocks_of, no_arrays
-from results.names.headlines import Goal
 from results.runs.groups import Group
 from results.runs.statistics import holm
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from results.distance.gaps import Gap
 from results.distance.significance import Comparison
-from results.tables.grid import FAILED, MISSING, UNAVAILABLE
 from results.tables.measured import MeasuredTable, Place, as_list
+from results.tables.text_table import FAILED, MISSING, UNAVAILABLE
 
 
 def to_csv(table: MeasuredTable) -> str:

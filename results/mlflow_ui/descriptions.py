@@ -16,8 +16,8 @@ from results.mlflow_ui.views import SECONDS, VIEWS, view_link
 from results.runs.frame import CellRun
 from results.runs.groups import SETTING, Group
 from results.tables.explain import explain_command
-from results.tables.grid import Grid, in_units, signed, spread
 from results.tables.leaderboard import COLUMNS, remark
+from results.tables.text_table import TextTable, in_units, signed, spread
 
 Headline = tuple[str, str]
 HEADLINES: tuple[Headline, ...] = (
@@ -27,7 +27,7 @@ HEADLINES: tuple[Headline, ...] = (
 )
 """Metric and how it is called."""
 SPACE, UNBROKEN = "&nbsp;" * 3, "\u00a0"
-NO_GAP = (SPEEDUP, SECONDS)
+NO_GAP = (*(metric for metric, _, goal in COLUMNS if goal is None), SPEEDUP, SECONDS)
 DOES = {
     "original": "is the model before anything was forgotten",
     "retrain": "is **gold**: trained anew without what was to be forgotten",
@@ -77,7 +77,7 @@ def group_note(group: Group, gold: Group | None, experiment_id: str) -> str:
 
 
 def sweep_note(
-    facts: Sequence[str], command: str, board: Grid | None, missing: Sequence[str], folder: str
+    facts: Sequence[str], command: str, board: TextTable | None, missing: Sequence[str], folder: str
 ) -> str:
     """Description of a sweep.
 
@@ -107,7 +107,7 @@ def folder_note(experiment_id: str) -> str:
         "Below this run: one run per setting, method and options, with the mean over its requests and seeds "
         "of every metric, the standard deviation over seeds under `std/`, that over requests under "
         f"`std_requests/`. [As a table]({link}). They are written anew after every sweep and by "
-        "`python -m results publish`; deleting them loses nothing.\n"
+        "`python -m results refresh`; deleting them loses nothing.\n"
     )
 
 
@@ -183,7 +183,7 @@ def _table(rows: Sequence[Sequence[str]], gold: str) -> list[str]:
     return [_row(titles), "|:--|--:|" + ("--:|--:|" if gold else ""), *map(_row, rows)]
 
 
-def _board(board: Grid) -> list[str]:
+def _board(board: TextTable) -> list[str]:
     """A leaderboard as narrow as MLflow's column: a table per setting, methods with their options."""
     lines: list[str] = []
     before: tuple[str, ...] = ()

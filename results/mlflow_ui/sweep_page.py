@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bench.record.store import Store
     from results.runs.groups import Group
-    from results.tables.grid import Grid
+    from results.tables.text_table import TextTable
 
 MOST_PAGES = 4
 """Of a figure with a page per setting; more are left to ``python -m results figures``: drawing takes time."""
@@ -59,7 +59,7 @@ def write_sweep(
     return sweep_note(_facts(done, len(cells)), command, board, missing, folder), count
 
 
-def _write_files(place: Path, uri: str, done: Sequence[CellRun], variants: Mapping[str, str]) -> Grid:
+def _write_files(place: Path, uri: str, done: Sequence[CellRun], variants: Mapping[str, str]) -> TextTable:
     """Leaderboard, page and figures of some cells; the leaderboard."""
     from results.distance.rows import from_runs
     from results.formats.written import written

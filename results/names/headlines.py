@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
+from bench.measure.marks import Goal
 from bench.record.names import FORGET_RECALL, RETAIN_RECALL, TEST_RECALL
-
-Goal = Literal["high", "low", "gold"]
 
 GOLD = "retrain"
 LIST_EXCESS = "list_distance/excess_overlap_at_20"

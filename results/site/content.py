@@ -12,7 +12,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.record.names import FORGET_RECALL, RETAIN_RECALL, SPEEDUP, TEST_RECALL, VALID_RECALL
+from bench.record.names import (
+    FORGET_RECALL,
+    OFFLINE_SECONDS,
+    RETAIN_RECALL,
+    SPEEDUP,
+    SPEEDUP_TO_END,
+    TEST_RECALL,
+    VALID_RECALL,
+)
 from results.distance.gaps import Gap, gap, unit_of
 from results.distance.ranks import Ranks, ranks
 from results.names.headlines import GOLD
@@ -24,7 +32,7 @@ from results.site.printed import published_for
 from results.tables.leaderboard import COLUMNS, remark, shown_columns
 from results.tables.marks import lacking, marks
 from results.tables.ranks_table import verdict
-from results.tables.speed_up import why_not
+from results.tables.speed_up import is_contended, why_not
 from unlearning import REFERENCE_METHODS
 
 Trajectory = Callable[[str], Sequence[Mapping[str, float]]]
@@ -40,7 +48,7 @@ DROPPED = ("_at_10", "_at_50", "time/audit/", "time/warmup", "_low", "_high")
 OTHER_ROLES = ("gold_", "original_")
 """Of an audit's figures: those of gold, which are kept apart, and of the original, which its row shows."""
 SECONDS = "time/unlearn_seconds"
-FORMS = {SPEEDUP: "times", SECONDS: "seconds"}
+FORMS = {SPEEDUP: "times", SPEEDUP_TO_END: "times", SECONDS: "seconds", OFFLINE_SECONDS: "seconds"}
 """How a column is printed; any other with four digits."""
 
 
@@ -99,6 +107,7 @@ def _row(
         "seeds": group.seeds,
         "remark": remark(group).removeprefix("; "),
         "without_speed_up": why_not(group),
+        "contended": is_contended(group),
         "metrics": {metric: _metric(group, gold, metric, setting) for metric in metrics},
         "gold_figures": _gold_figures(runs),
         "marks": dict(marked),

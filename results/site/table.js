@@ -129,8 +129,12 @@ function valueButton(row, column) {
     spread ? element("span", { class: "spread" }, spread) : null,
     found.part ? element("span", { class: "spread" }, ` [${found.part.join("/")}]`) : null,
     mark ? element("span", { class: "hidden" }, ` (${mark})`) : null,
+    row.contended && column.metric === data.names.speedup ? sharedSign() : null,
   );
 }
+
+/** The sign of a speed-up whose clocks shared their processors with others. */
+const sharedSign = () => element("span", { class: "spread", title: "processors were shared while a clock ran" }, " ~");
 
 /** A dash; for a speed-up it says why there is none. */
 function nothing(row, column) {

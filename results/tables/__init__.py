@@ -6,7 +6,6 @@ __all__ = [
     "explain",
     "explain_row",
     "fronts",
-    "grid",
     "layout",
     "leaderboard",
     "marks",
@@ -16,4 +15,5 @@ __all__ = [
     "ranking",
     "ranks_table",
     "speed_up",
+    "text_table",
 ]

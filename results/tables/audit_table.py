@@ -13,9 +13,9 @@ from results.names.titles import TITLES
 from results.runs.groups import SETTING, Group
 from results.runs.identity import audit_flag
 from results.runs.statistics import Summary
-from results.tables.grid import NOTHING, Grid, Text
 from results.tables.leaderboard import OTHER_AUDIT
 from results.tables.marks import lacking
+from results.tables.text_table import NOTHING, Text, TextTable
 
 PREFIX = "audit/"
 HIDDEN = ("original_", "gold_")
@@ -25,7 +25,7 @@ ORDER = ("original", "retrain", "graph_only", "reset", "finetune")
 """Columns that come first; the others follow by name."""
 
 
-def audit_table(found: Sequence[Group]) -> Grid:
+def audit_table(found: Sequence[Group]) -> TextTable:
     """The audits of all given rows as one table; no rows where none has an audit."""
     columns = _columns(found)
     letters = dict(zip([c for c in columns if c[1]], string.ascii_lowercase, strict=False))
@@ -37,7 +37,7 @@ def audit_table(found: Sequence[Group]) -> Grid:
         for metric in _metrics(there):
             audit, _, figure = metric.removeprefix(PREFIX).partition("/")
             rows.append(((*setting, audit, figure), tuple(_text(one, there, metric) for one in own)))
-    return Grid(
+    return TextTable(
         "audits",
         "Audits: means over requests and seeds [95 % interval]",
         (*SETTING, "audit", "figure"),

@@ -19,7 +19,7 @@ from results.distance.significance import (
 )
 from results.names.headlines import LIST_EXCESS
 from results.runs.groups import SETTING, Group, by_setting, gold_for, gold_of
-from results.tables.grid import NOTHING, UNAVAILABLE, Grid, Letters, Text, in_units, signed
+from results.tables.text_table import NOTHING, UNAVAILABLE, Letters, Text, TextTable, in_units, signed
 
 LABELS = (*SETTING, "method")
 SHOWN = (("stay", "overlap"), ("stay", "rbo"), ("touched", "overlap"), ("forgotten", "overlap"))
@@ -27,7 +27,7 @@ WHOSE = {"stay": "users who stay", "touched": "touched users", "forgotten": "for
 NAMES = {"overlap": "1 - overlap@20", "rbo": "1 - RBO"}
 
 
-def list_table(rows: Sequence[Group], lists: ListDistances) -> Grid:
+def list_table(rows: Sequence[Group], lists: ListDistances) -> TextTable:
     """List distance, floor and excess of every row that has lists, with the test against ``reset``."""
     shown = [
         pair
@@ -49,7 +49,7 @@ def list_table(rows: Sequence[Group], lists: ListDistances) -> Grid:
                 sign = sign_of(tests.get(group.key)) if (users, measure) == SHOWN[0] else ""
                 texts += _distances(group, gold, users, measure, lists, sign, letters)
             lines.append((_names(group), (Text(group.coverage), *texts)))
-    return Grid(
+    return TextTable(
         "distance",
         "List distance to gold models of other training seeds",
         LABELS,
@@ -59,7 +59,7 @@ def list_table(rows: Sequence[Group], lists: ListDistances) -> Grid:
     )
 
 
-def gap_table(rows: Sequence[Group], arrays: Arrays = no_arrays) -> Grid:
+def gap_table(rows: Sequence[Group], arrays: Arrays = no_arrays) -> TextTable:
     """The gap of each part of the closeness score in its own measure and in units, and the score."""
     lines, lacking = [], {}
     for labels, setting in by_setting(rows).items():
@@ -72,7 +72,7 @@ def gap_table(rows: Sequence[Group], arrays: Arrays = no_arrays) -> Grid:
             found = [gap(group, gold, metric, arrays) for metric in PARTS.values()]
             text = UNAVAILABLE if score is None else f"{score:.2f}"
             lines.append((_names(group), (Text(group.coverage), *map(_gap, found), Text(text))))
-    return Grid(
+    return TextTable(
         "gaps",
         "Gaps to gold [95 % interval] (in standard deviations of gold over training seeds), and closeness",
         LABELS,

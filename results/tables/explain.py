@@ -12,9 +12,9 @@ from results.runs.at import At, coverage
 from results.runs.frame import CellRun
 from results.runs.identity import FLAGS
 from results.runs.statistics import Summary
-from results.tables.grid import signed
 from results.tables.layout import TABLES, Scope, layout, row_name
 from results.tables.measured import MeasuredTable, Place, as_list
+from results.tables.text_table import signed
 
 
 def explain(table: MeasuredTable, row: str, column: str) -> str:

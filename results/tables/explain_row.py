@@ -39,7 +39,11 @@ def explain_row(
     """
     group, (metric, title, goal) = _row(rows, name), _column(column)
     setting = by_setting(rows)[group.setting]
-    lines = [f"leaderboard, row {name}, column {title}", f"metric: {metric} (best: {GOALS[goal]})", ""]
+    lines = [
+        f"leaderboard, row {name}, column {title}",
+        f"metric: {metric} (best: {GOALS[goal] if goal else 'nothing'})",
+        "",
+    ]
     found, values = group.summary(metric), group.values(metric)
     if found is None:
         lines.append(f"not measured: {_why(group, metric, setting, lists)}")

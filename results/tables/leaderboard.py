@@ -8,28 +8,46 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bench.record.names import FORGET_RECALL, MIA_BALANCED_ACCURACY, RETAIN_RECALL, SPEEDUP, TEST_RECALL
-from results.names.headlines import LIST_EXCESS, Goal
+from bench.measure.marks import Goal
+from bench.record.names import (
+    BREAK_EVEN,
+    FORGET_RECALL,
+    MIA_BALANCED_ACCURACY,
+    OFFLINE_SECONDS,
+    PROPAGATIONS,
+    RETAIN_RECALL,
+    SPEEDUP,
+    SPEEDUP_TO_END,
+    STEPS,
+    TEST_RECALL,
+)
+from results.names.headlines import LIST_EXCESS
 from results.runs.at import counted
 from results.runs.groups import SETTING, Group, by_setting
 from results.runs.identity import FLAGS, audit_flag
-from results.tables.grid import NOTHING, Grid, Letters, Text, number, spread
 from results.tables.marks import lacking, marks
-from results.tables.speed_up import RULE, why_not
+from results.tables.speed_up import RULE, SHARED, is_contended, why_not
+from results.tables.text_table import NOTHING, Letters, Text, TextTable, number, spread
 
-COLUMNS: tuple[tuple[str, str, Goal], ...] = (
+COLUMNS: tuple[tuple[str, str, Goal | None], ...] = (
     (TEST_RECALL, "test recall@20", "high"),
     (RETAIN_RECALL, "retain", "gold"),
     (FORGET_RECALL, "forget", "gold"),
     (LIST_EXCESS, "list excess", "gold"),
     (MIA_BALANCED_ACCURACY, "attack bal. acc.", "gold"),
     (SPEEDUP, "speed-up", "high"),
+    (SPEEDUP_TO_END, "speed-up to end of patience", None),
+    (STEPS, "steps", None),
+    (PROPAGATIONS, "propagations", None),
+    (OFFLINE_SECONDS, "offline seconds", None),
+    (BREAK_EVEN, "break-even requests", None),
 )
-"""Metric, title, what is best."""
+"""Metric, title, what is best; None where nothing is."""
+COUNTS = (STEPS, PROPAGATIONS)
 OTHER_AUDIT = "§"
 
 
-def leaderboard(groups: Sequence[Group]) -> Grid:
+def leaderboard(groups: Sequence[Group]) -> TextTable:
     """The rows as a table."""
     columns = shown_columns(groups)
     with_options = any(group.options for group in groups)
@@ -44,7 +62,7 @@ def leaderboard(groups: Sequence[Group]) -> Grid:
                 for (metric, _, _), own in zip(columns, every, strict=True)
             ]
             rows.append((names, tuple(texts)))
-    return Grid(
+    return TextTable(
         "leaderboard",
         "Leaderboard: means over requests and training seeds",
         (*SETTING, "method", *(["options"] if with_options else [])),
@@ -54,11 +72,11 @@ def leaderboard(groups: Sequence[Group]) -> Grid:
     )
 
 
-Column = tuple[str, str, Goal]
+Column = tuple[str, str, Goal | None]
 
 
 def shown_columns(groups: Iterable[Group]) -> list[Column]:
-    """The columns that any row has a value for; that of speed-ups where anything was unlearned."""
+    """The columns that any row has a value for."""
     groups = list(groups)
     return [column for column in COLUMNS if any(group.summary(column[0]) for group in groups)]
 
@@ -74,10 +92,11 @@ def _place(group: Group, setting: Sequence[Group], metric: str, mark: str, lette
     if found is None:
         why = why_not(group) if metric == SPEEDUP else ""
         return Text(NOTHING, signs=letters.of("speed-up", why) if why else "")
-    digits = 1 if abs(found.mean) > 10 else 4
+    digits = 0 if metric in COUNTS else 1 if abs(found.mean) > 10 else 4
     part = lacking(group, setting, metric)
     tail = spread(found, digits) + (f" [{part[0]}/{part[1]}]" if part else "")
     sign = OTHER_AUDIT if audit_flag(metric, group.chosen(metric).values()) else ""
+    sign += letters.of("shared", SHARED) if metric == SPEEDUP and is_contended(group) else ""
     return Text(number(found.mean, digits), mark, sign, tail)
 
 
@@ -101,7 +120,8 @@ def _notes(
         )
     if SPEEDUP in metrics:
         lines.append(RULE)
-    lines += [f"{letter}: no speed-up: {text}." for (_, text), letter in letters.found.items()]
+    said = {"speed-up": "no speed-up: ", "shared": ""}
+    lines += [f"{letter}: {said[about]}{text}." for (about, text), letter in letters.found.items()]
     if any(OTHER_AUDIT in text.signs for _, texts in rows for text in texts):  # type: ignore[attr-defined]
         lines.append(f"{OTHER_AUDIT} the audit's own code differs between the runs or from today's.")
     lines += [f"{flag}: {text}." for flag, text in FLAGS.items() if any(flag in g.flags for g in groups)]

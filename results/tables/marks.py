@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bench.measure.marks import Goal, Mark, losses
+from bench.measure.marks import marks as marks_of
 from bench.record.names import SPEEDUP
 from results.distance.gaps import gaps_by_at, mean_gaps
-from results.names.headlines import Goal
 from results.runs.at import At, Key
 from results.runs.groups import Group, gold_for
 from results.tables.speed_up import may_be_marked
 
-NAMES = ("best", "second")
 
-
-def marks(setting: Sequence[Group], metric: str, goal: Goal) -> dict[int, str]:
+def marks(setting: Sequence[Group], metric: str, goal: Goal | None) -> dict[int, Mark]:
     """``best`` or ``second`` by position in ``setting``, all rows of one setting; ties share a mark.
 
     With ``gold`` as the goal the smallest gap to gold is best: each value is held against the mean of the
-    gold models of its request. One method alone is not marked: there is nothing to be better than.
+    gold models of its request. One method alone is not marked: there is nothing to be better than. Without a
+    goal nothing is.
     """
+    if goal is None:
+        return {}
     found = {
         index: compared_by(group, gold_for(group, setting), metric, goal)
         for index, group in enumerate(setting)
@@ -33,15 +35,9 @@ def compared_by(group: Group, gold: Group | None, metric: str, goal: Goal) -> Ma
     return gaps_by_at(group, gold, metric) if goal == "gold" else group.values(metric)
 
 
-def best_and_second(found: Mapping[Key, Mapping[At, float]], goal: Goal) -> dict[Key, str]:
+def best_and_second(found: Mapping[Key, Mapping[At, float]], goal: Goal) -> dict[Key, Mark]:
     """Marks of what rows are compared by, over the requests and seeds that all of them have."""
-    means = mean_gaps(found)
-    if len(means) < 2:
-        return {}
-    signs = {"high": -1.0, "low": 1.0}
-    ranked = {key: abs(mean) if goal == "gold" else signs[goal] * mean for key, mean in means.items()}
-    names = dict(zip(sorted(set(ranked.values()))[:2], NAMES, strict=False))
-    return {key: names[loss] for key, loss in ranked.items() if loss in names}
+    return marks_of(losses(mean_gaps(found), goal, 0.0))
 
 
 def lacking(group: Group, setting: Sequence[Group], metric: str) -> tuple[int, int] | None:

@@ -36,7 +36,7 @@ def notes(table: MeasuredTable, parts: Sequence[Sequence[str]], printed: Sequenc
 
 def is_general(note: Note) -> bool:
     """Whether a note is about whole columns or methods: it stands below the table only."""
-    return note.cells is None or all(set(case) <= {"method", "metric"} for case in note.cells)
+    return note.places is None or all(set(case) <= {"method", "metric"} for case in note.places)
 
 
 def _reading(table: MeasuredTable, parts: Sequence[Sequence[str]]) -> list[str]:

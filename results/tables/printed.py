@@ -1,4 +1,4 @@
-"""A measured table as a grid: what is printed in each of its places."""
+"""A measured table as text: what is printed in each of its places."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Sequence
 from results.distance.significance import sign_of
 from results.names.headlines import GOLD
 from results.names.titles import TITLES
-from results.tables.grid import (
+from results.tables.measured import MeasuredTable, Place
+from results.tables.notes import OTHER_CODE, is_general, notes
+from results.tables.text_table import (
     FAILED,
     MISSING,
     NOTHING,
     UNAVAILABLE,
-    Grid,
     Letters,
     Text,
+    TextTable,
     in_units,
     signed,
     spread,
 )
-from results.tables.measured import MeasuredTable, Place
-from results.tables.notes import OTHER_CODE, is_general, notes
 
 
-def grid(table: MeasuredTable, commands: Sequence[str]) -> Grid:
+def text_table(table: MeasuredTable, commands: Sequence[str]) -> TextTable:
     """The printed form of a measured table."""
     layout, letters = table.layout, Letters()
     parts = [parts_of(table, index) for index in range(len(layout.quantities))]
@@ -36,7 +36,7 @@ def grid(table: MeasuredTable, commands: Sequence[str]) -> Grid:
         texts = [_text(p, part, letters) for p, own in zip(row, parts, strict=True) for part in own]
         rows.append((names, tuple(texts)))
     printed = [f"{letter}: {text} ({id_})" for (id_, text), letter in letters.found.items()]
-    return Grid(
+    return TextTable(
         layout.name,
         layout.title,
         layout.shown,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bench.measure.marks import Mark
 from results.distance.gaps import Arrays, no_arrays
 from results.distance.significance import Comparison, against_reference, corrected
 from results.names.headlines import GOLD
@@ -22,7 +23,7 @@ def rank(table: MeasuredTable, arrays: Arrays = no_arrays) -> MeasuredTable:
     """The table with its marks, and the tests of its methods with p values adjusted over all of them."""
     if not table.layout.ranked:
         return table
-    marks: dict[tuple[str, ...], str] = {}
+    marks: dict[tuple[str, ...], Mark] = {}
     tests: dict[tuple[str, ...], Comparison] = {}
     for index in range(len(table.layout.quantities)):
         for block in dict.fromkeys(row[index].entry.block for row in table.rows):
@@ -40,7 +41,7 @@ def rank(table: MeasuredTable, arrays: Arrays = no_arrays) -> MeasuredTable:
     return replace(table, rows=rows)
 
 
-def _marks(methods: Sequence[Place], gold: Group | None) -> dict[tuple[str, ...], str]:
+def _marks(methods: Sequence[Place], gold: Group | None) -> dict[tuple[str, ...], Mark]:
     if not methods:
         return {}
     quantity = methods[0].quantity

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from results.distance.ranks import FEWEST_METHODS, FEWEST_SETTINGS, LEVEL, Ranks
 from results.names.titles import TITLES
-from results.tables.grid import NOTHING, Grid, Text
+from results.tables.text_table import NOTHING, Text, TextTable
 
 
-def ranks_table(found: Ranks) -> Grid:
+def ranks_table(found: Ranks) -> TextTable:
     """One row per method, the best first: mean rank, mean score, missing settings, the score in each."""
     columns = (("mean rank", ""), ("mean C", ""), ("missing", ""), *((_titled(s), "") for s in found.scores))
     rows = []
@@ -16,7 +16,7 @@ def ranks_table(found: Ranks) -> Grid:
         texts = [Text(f"{mean:.2f}"), _score(found.mean_score(name)), Text(str(found.missing(name))), *own]
         rows.append(((name,), tuple(texts)))
     title = "Mean ranks by closeness to gold over settings"
-    return Grid("ranks", title, ("method",), columns, tuple(rows), tuple(_notes(found)))
+    return TextTable("ranks", title, ("method",), columns, tuple(rows), tuple(_notes(found)))
 
 
 def verdict(found: Ranks) -> str:

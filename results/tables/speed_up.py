@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.measure.selection import has_forgotten
-from bench.record.names import FORGET_RECALL, SPEEDUP
+from bench.record.names import CONTENDED, FORGET_RECALL, SPEEDUP
 from results.runs.groups import Group, gold_for
 from unlearning import CONTROL_METHODS
 
 SECONDS = "time/unlearn_seconds"
 RULE = (
-    "A speed-up is marked only for methods that forget: whose forget recall is at least half of the way "
-    "from original's to retrain's. Controls take no mark."
+    "speed-up: retrain's seconds to its best epoch over the method's; marked only for methods that forget, "
+    "whose forget recall is at least half of the way from original's to retrain's, and not for controls."
 )
+SHARED = "processors were shared with others while one of the two clocks ran; such a speed-up takes no mark"
 
 
 def may_be_marked(group: Group, setting: Sequence[Group]) -> bool:
@@ -22,7 +23,7 @@ def may_be_marked(group: Group, setting: Sequence[Group]) -> bool:
     Args:
         setting: all rows of its setting, with original and gold.
     """
-    if group.method in CONTROL_METHODS:
+    if group.method in CONTROL_METHODS or is_contended(group):
         return False
     original = next((one for one in setting if one.method == "original"), None)
     golds = gold_for(group, setting)
@@ -30,6 +31,11 @@ def may_be_marked(group: Group, setting: Sequence[Group]) -> bool:
     if any(found is None for found in means):
         return False
     return has_forgotten(*(found.mean for found in means if found is not None))
+
+
+def is_contended(group: Group) -> bool:
+    """Whether a clock behind a row's speed-up had to share its processors."""
+    return any(group.values(CONTENDED).values())
 
 
 def why_not(group: Group) -> str:

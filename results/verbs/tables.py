@@ -14,8 +14,8 @@ from results.tables.layout import SMALL, TABLES, Scope, layout, only
 if TYPE_CHECKING:
     from results.distance.gaps import Arrays
     from results.runs.groups import Group
-    from results.tables.grid import Grid
     from results.tables.measured import MeasuredTable
+    from results.tables.text_table import TextTable
 
 FORMATS = ("markdown", "latex", "csv")
 NARROWED = ("dataset", "backbone", "regime", "method")
@@ -140,14 +140,14 @@ def audits(options: argparse.Namespace) -> int:
     """Every audit figure of the store."""
     from results.tables.audit_table import audit_table
 
-    grid = audit_table(_rows(options, options.audit))
-    if not grid.rows:
+    table = audit_table(_rows(options, options.audit))
+    if not table.rows:
         print(
             f"no finished cell with an audit in experiment {options.experiment} of {options.uri}",
             file=sys.stderr,
         )
         return 1
-    return _print([grid], options)
+    return _print([table], options)
 
 
 def fronts(options: argparse.Namespace) -> int:
@@ -168,7 +168,7 @@ def tables(options: argparse.Namespace) -> int:
     """Tables of papers, or the command that fills them."""
     from results.formats.long_csv import to_csv
     from results.tables.missing import commands, missing_cells, one_command
-    from results.tables.printed import grid
+    from results.tables.printed import text_table
 
     made = _made(options, options.tables)
     fixed = _store_overrides(options)
@@ -178,7 +178,7 @@ def tables(options: argparse.Namespace) -> int:
         return 0
     if options.format == "csv":
         return _write("\n".join(to_csv(table) for table in made), options.out)
-    return _print([grid(table, commands(missing_cells([table]), fixed)) for table in made], options)
+    return _print([text_table(table, commands(missing_cells([table]), fixed)) for table in made], options)
 
 
 def explain(options: argparse.Namespace) -> int:
@@ -246,10 +246,10 @@ def _nothing(options: argparse.Namespace) -> int:
     return 1
 
 
-def _print(grids: list[Grid], options: argparse.Namespace) -> int:
+def _print(tables: list[TextTable], options: argparse.Namespace) -> int:
     from results.formats.written import written
 
-    return _write("\n".join(written(grid, options.format) for grid in grids), options.out)
+    return _write("\n".join(written(table, options.format) for table in tables), options.out)
 
 
 def _write(text: str, out: Path | None) -> int:

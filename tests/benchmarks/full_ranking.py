@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 import torch
 
-from bench.measure.evaluate import PairIndex, evaluate_split
+from bench.measure.evaluate import evaluate_split
+from datasets.pairs import PairIndex
 
 LOOP_USERS = 200
 

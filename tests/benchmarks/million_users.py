@@ -24,15 +24,17 @@ from typing import TypeVar
 import torch
 import yaml
 
-from bench.measure.evaluate import PairIndex, evaluate_split, evaluating
-from bench.train.loop import train_step, warm_up
+from bench.measure.evaluate import evaluate_split, evaluating
+from bench.plan.request import draw
+from bench.train.loop import warm_up
 from bench.train.objective import objective_of
 from datasets.interactions import InteractionData, to_torch
+from datasets.pairs import PairIndex
 from datasets.request_options import RequestOptions
-from datasets.requests import draw
 from datasets.sampling import TripleSampler
 from datasets.synthetic import Synthetic, SyntheticOptions
 from datasets.validation import check
+from models.descent import step
 from models.lightgcn import LightGCN, LightGCNOptions
 from models.optimiser import adam
 from tests.benchmarks.processes import ALONE, in_own_process
@@ -97,7 +99,7 @@ def train(model: LightGCN, data: InteractionData, steps: int, stages: Stages) ->
     model.train()
     taken = Stages()
     for _, batch in batches:
-        taken.run("step", partial(train_step, objective, optimiser, batch))
+        taken.run("step", partial(step, objective, optimiser, batch))
     seconds, busy = median(row[1] for row in taken.rows), median(row[2] for row in taken.rows)
     stages.rows.append((f"one step of {steps}", seconds, busy, peak_rss()))
 

@@ -31,12 +31,13 @@ from bench.config.registry import registry
 from bench.config.schema import Choice
 from bench.config.source import options_of
 from bench.machine.devices import resolve, synchronise
-from bench.train.loop import train_step, warm_up
+from bench.train.loop import warm_up
 from bench.train.objective import compiler_errors, matmul_precision, objective_of
 from bench.train.options import TrainConfig
 from datasets.interactions import InteractionData, to_torch
 from datasets.sampling import TripleSampler
 from datasets.synthetic import ModalityOptions, Synthetic, SyntheticOptions
+from models.descent import step
 from models.optimiser import adam
 from tests.benchmarks.processes import ALONE, in_own_process
 from tests.benchmarks.synthetic_scale import GIB, peak_rss
@@ -101,7 +102,7 @@ class Job:
         while True:
             self.model.start_epoch()
             for batch in self.sampler.epoch(self.batch_size):
-                yield train_step(self.objective, self.optimiser, batch)
+                yield step(self.objective, self.optimiser, batch)
 
 
 def synthetic(users: int, items: int, pairs: int) -> InteractionData:

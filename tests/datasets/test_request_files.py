@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.plan.request import draw, regime_of
 from datasets.errors import InputError
+from datasets.id_maps import IdMap, IdMaps
 from datasets.interactions import InteractionData
-from datasets.request_files import read_request_file
-from datasets.request_options import Regime, RequestOptions
-from datasets.request_size import check_size
-from datasets.requests import DeletionRequest, draw
+from datasets.request_files import ListForm, read_request_file
+from datasets.request_options import RequestOptions
+from datasets.requests import DeletionRequest
 from datasets.validation import DataSummary
 from tests.tiny import NUM_ITEMS, NUM_USERS, tiny_data
 
@@ -29,7 +30,7 @@ def put(folder: Path, content: object, suffix: str = ".json") -> str:
     return str(path)
 
 
-def request(path: str, regime: Regime, data: InteractionData = DATA) -> DeletionRequest:
+def request(path: str, regime: str, data: InteractionData = DATA) -> DeletionRequest:
     return draw(RequestOptions(name=regime, file=path, count=1), data)
 
 
@@ -69,10 +70,12 @@ def test_interactions(tmp_path: Path, content: object, suffix: str) -> None:
     drawn = request(path, "interaction")
     assert torch.equal(drawn.forget, DATA.train[:, [0, 8, 30]])
     assert drawn.apply(DATA).train.shape[1] == DATA.train.shape[1] - 3
-    assert check_size(RequestOptions(name="interaction", file=path), SUMMARY) == 3
+    assert regime_of(RequestOptions(name="interaction", file=path)).size(SUMMARY, None) == 3
 
 
-FAULTS: list[tuple[object, str, Regime, str]] = [
+USER = ListForm("user", ("user",), "users")
+
+FAULTS: list[tuple[object, str, str, str]] = [
     ("2\n", ".txt", "user", "is of an unknown type: use a .csv or a .json file"),
     ("{", ".json", "user", "is not valid JSON"),
     ({"users": [1]}, ".json", "item", 'holds no list for regime.name=item.*"items"'),
@@ -80,10 +83,18 @@ FAULTS: list[tuple[object, str, Regime, str]] = [
     ([], ".json", "user", "lists nothing to forget"),
     ("userID\n", ".csv", "user", "lists nothing to forget"),
     ("", ".csv", "user", "has no column userID"),
-    ("user\n1\n", ".csv", "user", "has no column userID"),
+    ("person\n1\n", ".csv", "user", "has no column userID"),
     ("userID\n1\n", ".csv", "interaction", "has no column itemID.*userID,itemID"),
     ("userID\nanna\n", ".csv", "user", "has 'anna' where an integer id"),
     ("userID,itemID\n1\n", ".csv", "interaction", "has None where an integer id"),
+    ("user,item\n1\n", ".csv", "interaction", "has a row that is too short"),
+    (
+        ["anna"],
+        ".json",
+        "user",
+        "has 'anna' where an integer id is needed, because this data set has no files",
+    ),
+    (["1", 2], ".json", "user", "has both '1' and 2: write all ids as numbers"),
     ([1.5], ".json", "user", "has 1.5 where an integer id"),
     ([True], ".json", "user", "has True where an integer id"),
     ([1, 2], ".json", "interaction", r"has the entry 1, but .* needs \[userID, itemID\]"),
@@ -96,18 +107,18 @@ FAULTS: list[tuple[object, str, Regime, str]] = [
 
 @pytest.mark.parametrize(("content", "suffix", "regime", "message"), FAULTS)
 def test_each_fault_is_named_with_and_without_data(
-    tmp_path: Path, content: object, suffix: str, regime: Regime, message: str
+    tmp_path: Path, content: object, suffix: str, regime: str, message: str
 ) -> None:
     path = put(tmp_path, content, suffix)
     with pytest.raises(InputError, match=message):
         request(path, regime)
     with pytest.raises(InputError, match=message):
-        check_size(RequestOptions(name=regime, file=path), SUMMARY)
+        regime_of(RequestOptions(name=regime, file=path)).size(SUMMARY, None)
 
 
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"regime.file=.*none\.csv does not exist"):
-        read_request_file(str(tmp_path / "none.csv"), "user")
+        read_request_file(str(tmp_path / "none.csv"), USER)
 
 
 def test_pair_outside_the_training_split(tmp_path: Path) -> None:
@@ -132,6 +143,55 @@ def test_user_without_training_pairs(tmp_path: Path) -> None:
         ("interaction", DATA.train.t().tolist()),
     ],
 )
-def test_forgetting_everything_is_refused(tmp_path: Path, regime: Regime, content: object) -> None:
+def test_forgetting_everything_is_refused(tmp_path: Path, regime: str, content: object) -> None:
     with pytest.raises(InputError, match="leaves no training pair: ask for fewer"):
         request(put(tmp_path, content), regime)
+
+
+OWN = IdMaps(
+    IdMap("user", lambda: [f"U-{39 - u}" for u in range(NUM_USERS)]),
+    IdMap("item", lambda: [str(1000 + i) for i in range(NUM_ITEMS)]),
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "suffix", "regime", "expected"),
+    [
+        (["U-34", "U-37"], ".json", "user", [2, 5]),
+        ({"users": ["U-34", "U-37"]}, ".json", "user", [2, 5]),
+        ("user\nU-34\nU-37\n", ".csv", "user", [2, 5]),
+        ("userID\n2\n5\n", ".csv", "user", [2, 5]),
+        ("userID,user\n2,U-0\n", ".csv", "user", [2]),
+        (["1004"], ".json", "item", [4]),
+        ([4], ".json", "item", [4]),
+        ("item\n1004\n", ".csv", "item", [4]),
+    ],
+)
+def test_own_ids(tmp_path: Path, content: object, suffix: str, regime: str, expected: list[int]) -> None:
+    """Texts and the columns user and item are own ids, even where they look like numbers."""
+    path = put(tmp_path, content, suffix)
+    drawn = request(path, regime, replace(DATA, id_maps=OWN))
+    assert (drawn.users if regime == "user" else drawn.items).tolist() == expected
+    assert regime_of(RequestOptions(name=regime, file=path)).size(SUMMARY, OWN) == len(expected)
+
+
+def test_own_pairs(tmp_path: Path) -> None:
+    text = "item,user\n" + "".join(f"{OWN.item.own[i]},{OWN.user.own[u]}\n" for u, i in PAIRS)
+    drawn = request(put(tmp_path, text, ".csv"), "interaction", replace(DATA, id_maps=OWN))
+    assert torch.equal(drawn.forget, DATA.train[:, [0, 8, 30]])
+
+
+@pytest.mark.parametrize(("regime", "content"), [("user", ["U-1", "U-77"]), ("item", ["7"])])
+def test_unknown_own_ids_are_named(tmp_path: Path, regime: str, content: list[str]) -> None:
+    path = put(tmp_path, content)
+    message = f"names the {regime} '{content[-1]}', whom this data set does not have"
+    with pytest.raises(InputError, match=message):
+        request(path, regime, replace(DATA, id_maps=OWN))
+    with pytest.raises(InputError, match=message):
+        regime_of(RequestOptions(name=regime, file=path)).size(SUMMARY, OWN)
+
+
+def test_text_that_is_no_utf8(tmp_path: Path) -> None:
+    (tmp_path / "request.csv").write_bytes("user\nren\xe9\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"regime.file=.*request\.csv is not UTF-8 text"):
+        read_request_file(str(tmp_path / "request.csv"), USER)

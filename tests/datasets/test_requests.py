@@ -10,16 +10,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from bench.plan.request import draw, regime_of
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from datasets.item_graphs import item_graph, knn_graph
-from datasets.request_options import Regime, RequestOptions, Sampler
-from datasets.request_size import check_size
-from datasets.requests import DeletionRequest, draw
+from datasets.item_text import ItemText
+from datasets.request_options import RequestOptions, Sampler
+from datasets.requests import DeletionRequest
 from datasets.validation import DataSummary
 from tests.tiny import NUM_ITEMS, NUM_USERS, tiny_data
 
-REGIMES: tuple[Regime, ...] = ("user", "item", "interaction")
+REGIMES: tuple[str, ...] = ("user", "item", "interaction")
 SAMPLERS: tuple[Sampler, ...] = ("random", "core", "edge")
 CASES = list(product(REGIMES, SAMPLERS))
 
@@ -34,7 +35,7 @@ def data() -> InteractionData:
         full,
         train=full.train[:, kept],
         item_graphs={"text": knn_graph(full.features["text"], 5)},
-        item_text=[f"item {i}" for i in range(NUM_ITEMS)],
+        item_text=tuple(ItemText(title=f"item {i}") for i in range(NUM_ITEMS)),
     )
 
 
@@ -42,13 +43,13 @@ def as_set(pairs: Tensor) -> set[tuple[int, int]]:
     return set(zip(*pairs.tolist(), strict=True))
 
 
-def options(regime: Regime, sampler: Sampler = "random", **more: Any) -> RequestOptions:
+def options(regime: str, sampler: Sampler = "random", **more: Any) -> RequestOptions:
     return RequestOptions(**{"name": regime, "sampler": sampler, "ratio": 0.2, **more})
 
 
 @pytest.mark.parametrize(("regime", "sampler"), CASES)
 def test_forget_and_retain_partition_the_training_split(
-    data: InteractionData, regime: Regime, sampler: Sampler
+    data: InteractionData, regime: str, sampler: Sampler
 ) -> None:
     request = draw(options(regime, sampler), data)
     forget, retain = as_set(request.forget), as_set(request.apply(data).train)
@@ -58,7 +59,7 @@ def test_forget_and_retain_partition_the_training_split(
 
 
 @pytest.mark.parametrize(("regime", "sampler"), CASES)
-def test_counts_are_those_asked_for(data: InteractionData, regime: Regime, sampler: Sampler) -> None:
+def test_counts_are_those_asked_for(data: InteractionData, regime: str, sampler: Sampler) -> None:
     eligible = {"user": 39, "item": int(data.train[1].unique().numel()), "interaction": data.train.shape[1]}
     for asked, expected in (({"count": 5}, 5), ({"ratio": 0.25}, round(0.25 * eligible[regime]))):
         request = draw(options(regime, sampler, **asked), data)
@@ -69,7 +70,7 @@ def test_counts_are_those_asked_for(data: InteractionData, regime: Regime, sampl
 
 
 @pytest.mark.parametrize(("regime", "sampler"), CASES)
-def test_the_seed_alone_decides(data: InteractionData, regime: Regime, sampler: Sampler) -> None:
+def test_the_seed_alone_decides(data: InteractionData, regime: str, sampler: Sampler) -> None:
     torch.manual_seed(1)
     first = draw(options(regime, sampler), data)
     torch.manual_seed(2)
@@ -78,7 +79,7 @@ def test_the_seed_alone_decides(data: InteractionData, regime: Regime, sampler: 
 
 
 @pytest.mark.parametrize("regime", REGIMES)
-def test_another_seed_is_another_request(data: InteractionData, regime: Regime) -> None:
+def test_another_seed_is_another_request(data: InteractionData, regime: str) -> None:
     drawn = [as_set(draw(options(regime, seed=seed), data).forget) for seed in range(4)]
     assert any(pairs != drawn[0] for pairs in drawn[1:])
 
@@ -91,7 +92,7 @@ def test_the_seed_breaks_ties_of_activity(sampler: Sampler) -> None:
 
 
 @pytest.mark.parametrize("regime", ["user", "item"])
-def test_named_ids_lose_every_training_pair(data: InteractionData, regime: Regime) -> None:
+def test_named_ids_lose_every_training_pair(data: InteractionData, regime: str) -> None:
     request = draw(options(regime), data)
     row, ids = (0, request.users) if regime == "user" else (1, request.items)
     assert set(request.forget[row].tolist()) == set(ids.tolist())
@@ -99,7 +100,7 @@ def test_named_ids_lose_every_training_pair(data: InteractionData, regime: Regim
 
 
 @pytest.mark.parametrize("regime", REGIMES)
-def test_core_takes_the_most_active_and_edge_the_least(data: InteractionData, regime: Regime) -> None:
+def test_core_takes_the_most_active_and_edge_the_least(data: InteractionData, regime: str) -> None:
     row = 1 if regime == "item" else 0
     activity = torch.bincount(data.train[row])
 
@@ -122,7 +123,7 @@ def test_cold_users_and_items_are_never_drawn(data: InteractionData) -> None:
 
 
 @pytest.mark.parametrize(("regime", "sampler"), CASES)
-def test_nothing_forgotten_is_left(data: InteractionData, regime: Regime, sampler: Sampler) -> None:
+def test_nothing_forgotten_is_left(data: InteractionData, regime: str, sampler: Sampler) -> None:
     request = draw(options(regime, sampler), data)
     rest = request.apply(data)
     assert not torch.isin(rest.valid[0], request.users).any()
@@ -136,12 +137,13 @@ def test_nothing_forgotten_is_left(data: InteractionData, regime: Regime, sample
         assert not graph[:, request.items].any()
     assert not rest.item_graphs["text"].to_dense()[:, request.items].any()
     assert rest.item_text is not None
-    assert not any(rest.item_text[i] for i in request.items.tolist())
+    gone = request.items.tolist()
+    assert [i for i, text in enumerate(rest.item_text) if not text] == gone
     assert rest.fingerprint != data.fingerprint
 
 
 @pytest.mark.parametrize("regime", REGIMES)
-def test_the_rest_stays_as_it_was(data: InteractionData, regime: Regime) -> None:
+def test_the_rest_stays_as_it_was(data: InteractionData, regime: str) -> None:
     before = {m: x.clone() for m, x in data.features.items()}
     request = draw(options(regime), data)
     rest = request.apply(data)
@@ -184,7 +186,7 @@ def test_fingerprints_tell_requests_apart(data: InteractionData) -> None:
     ],
 )
 def test_senseless_sizes_are_refused(
-    data: InteractionData, regime: Regime, asked: dict[str, Any], message: str
+    data: InteractionData, regime: str, asked: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
         draw(options(regime, **asked), data)
@@ -198,11 +200,11 @@ def test_senseless_sizes_are_refused(
         items_without_train=1,
     )
     with pytest.raises(InputError, match=message):
-        check_size(options(regime, **asked), summary)
+        regime_of(options(regime, **asked)).size(summary, None)
 
 
 @pytest.mark.parametrize(("regime", "expected"), [("user", 8), ("item", 4), ("interaction", 40)])
-def test_check_size_counts_the_eligible(regime: Regime, expected: int) -> None:
+def test_the_size_counts_the_eligible(regime: str, expected: int) -> None:
     summary = DataSummary(
         num_users=50,
         num_items=30,
@@ -212,7 +214,7 @@ def test_check_size_counts_the_eligible(regime: Regime, expected: int) -> None:
         users_without_train=10,
         items_without_train=10,
     )
-    assert check_size(options(regime), summary) == expected
+    assert regime_of(options(regime)).size(summary, None) == expected
 
 
 def test_a_request_that_leaves_no_validation_is_refused(data: InteractionData) -> None:

@@ -8,7 +8,6 @@ training, to the method, to the yardstick and to the audits, and of the weights 
 from __future__ import annotations
 
 import itertools
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from safetensors.torch import load_file
 
 from bench.cache.models import ModelCache
 from bench.config.registry import registry
+from bench.plan.request import draw
 from datasets.interactions import InteractionData, RawDataset
-from datasets.requests import draw
 from datasets.sampling import TripleSampler
 from tests.leakage.observed import Observed, bound_outputs, keys, moved_pairs, observe, outputs
 from unlearning import REFERENCE_METHODS
@@ -220,24 +219,31 @@ def test_the_request_follows_its_own_seed_and_not_the_training_seed(tmp_path: Pa
     assert pairs("seed=0", "regime.seed=1") != first
 
 
-@every_regime
-def test_figures_are_those_of_a_plain_loop_over_users(regime: str, tmp_path: Path) -> None:
-    """An oracle without the harness's masks, indices and chunks."""
-    seen = observe(tmp_path, "method=graph_only", "backbone=lightgcn", f"regime={regime}", *QUICK)
+@pytest.mark.parametrize(
+    ("regime", "candidates"),
+    [("user", "all"), ("item", "all"), ("item", "remaining"), ("interaction", "all")],
+)
+def test_figures_are_those_of_a_plain_loop_over_users(regime: str, candidates: str, tmp_path: Path) -> None:
+    """An oracle without the harness's masks, indices, blocks and shared rankings."""
+    asked = [f"regime={regime}", f"evaluate.candidates={candidates}", "evaluate.lists=50"]
+    seen = observe(tmp_path, "method=graph_only", "backbone=lightgcn", *asked, *QUICK)
     assert seen.read is not None
     assert seen.measured_model is not None
     scores, request = outputs(seen.measured_model), seen.outcome.request
     train = set(zip(*seen.task.full.train.tolist(), strict=True))
     forget = set(zip(*request.forget.tolist(), strict=True))
     retained = train - forget
-    gone_users = set(request.users.tolist())
-    test = [(int(u), int(i)) for u, i in seen.read.test.T if int(u) not in gone_users]
+    gone_users, gone_items = set(request.users.tolist()), set(request.items.tolist())
+    off = gone_items if candidates == "remaining" else set()
+    held_out = [(int(u), int(i)) for u, i in seen.read.test.T if int(u) not in gone_users]
+    test = [(user, item) for user, item in held_out if item not in gone_items]
+    valid = list(zip(*seen.task.retain.valid.tolist(), strict=True))
     expected = {
-        "test": recalls(scores, test, retained),
+        "test": recalls(scores, test, retained, off),
         "forget": recalls(scores, sorted(forget), retained),
         "forget_unmasked": recalls(scores, sorted(forget), set()),
-        "retain": recalls(scores, sorted(retained), set()),
-        "valid": recalls(scores, list(zip(*seen.task.retain.valid.tolist(), strict=True)), retained),
+        "retain": recalls(scores, sorted(retained), set(), off),
+        "valid": recalls(scores, valid, retained, off),
     }
     measured = seen.outcome.measured
     for split, by_user in expected.items():
@@ -248,31 +254,38 @@ def test_figures_are_those_of_a_plain_loop_over_users(regime: str, tmp_path: Pat
         assert users == sorted(expected[split])
         found = measured.per_user[f"{split}/recall_at_20"].tolist()
         assert found == pytest.approx([expected[split][user] for user in users], abs=1e-6)
+    assert measured.metrics["test_withdrawn/pairs"] == len(held_out) - len(test)
+    lost = {user for user, _ in held_out} - {user for user, _ in test}
+    assert measured.metrics["test_withdrawn/users_without_targets"] == len(lost)
+    lists = measured.lists
+    assert len(lists["users"]) == 50
+    for user, items, group in zip(
+        *(lists[name].tolist() for name in ("users", "items", "group")), strict=True
+    ):
+        assert items == best(scores, user, retained, off)
+        touched = any(user == forgotten for forgotten, _ in forget)
+        assert group == (2 if user in gone_users else 1 if touched else 0)
 
 
 def recalls(
-    scores: torch.Tensor, targets: list[tuple[int, int]], masked: set[tuple[int, int]], k: int = 20
+    scores: torch.Tensor,
+    targets: list[tuple[int, int]],
+    masked: set[tuple[int, int]],
+    off: set[int] = frozenset(),  # type: ignore[assignment]
 ) -> dict[int, float]:
-    """Recall@k by user, one user after the other."""
+    """Recall@20 by user, one user after the other."""
     found = {}
     for user, group in itertools.groupby(sorted(targets), key=lambda pair: pair[0]):
         wanted = {item for _, item in group}
-        row = scores[user].tolist()
-        candidates = [item for item in range(len(row)) if (user, item) not in masked]
-        best = sorted(candidates, key=lambda item: (-row[item], item))[:k]
-        found[user] = len(wanted & set(best)) / len(wanted)
+        found[user] = len(wanted & set(best(scores, user, masked, off))) / len(wanted)
     return found
 
 
-def test_the_speed_up_is_golds_recorded_time_over_the_methods_own(tmp_path: Path) -> None:
-    overrides = ["method=finetune", "backbone=bpr", *QUICK]
-    seen = observe(tmp_path, *overrides)
-    record = ModelCache(seen.cell.config.cache.dir).folder(seen.cell.keys.gold) / "record.json"
-    content = json.loads(record.read_text())
-    metrics = seen.outcome.measured.metrics
-    assert metrics["time/gold_train_seconds"] == content["training"]["seconds"]
-    assert metrics["time/gold_train_seconds"] != seen.outcome.original.seconds
-    assert metrics["time/speedup"] == metrics["time/gold_train_seconds"] / metrics["time/unlearn_seconds"]
+def best(scores: torch.Tensor, user: int, masked: set[tuple[int, int]], off: set[int]) -> list[int]:
+    """The 20 best items of a user that are neither masked nor off, equal scores by the smaller id."""
+    row = scores[user].tolist()
+    candidates = [item for item in range(len(row)) if (user, item) not in masked and item not in off]
+    return sorted(candidates, key=lambda item: (-row[item], item))[:20]
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m in ("graph_only", "finetune", "tru")])

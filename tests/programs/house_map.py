@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 from tests.house import ROOT, modules, room_graph, room_of
 
@@ -19,6 +20,7 @@ def table() -> str:
         inner = any(room_of(n, p).startswith(f"{room}.") for n, p in every.items())
         sources = {t for name in ([room, *inside] if inner else [room]) for t in graph.get(name, ())}
         sources = {t for t in sources if t != room and not (inner and room_of(t, every[t]) == room)}
+        sources = {_folded(source, every[source]) for source in sources} - {room}
         rows.append(f"| `{room}` | {_purpose(room)} | {_names(inside)} | {_names(sorted(sources), room)} |")
     return "\n".join(rows)
 
@@ -28,6 +30,12 @@ def drawn(text: str) -> str:
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+def _folded(name: str, path: Path) -> str:
+    """A module beside the rooms of its package goes by the package's name, but for the harness's own."""
+    package, room = name.partition(".")[0], room_of(name, path)
+    return package if package not in ("bench", "results") and room == package else name
 
 
 def _purpose(room: str) -> str:

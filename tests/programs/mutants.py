@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.house import ROOT
 
-LEAKAGE = "tests/leakage/test_pipeline.py"
+LEAKAGE, COSTS = "tests/leakage/test_pipeline.py", "tests/leakage/test_costs.py"
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ MUTANTS = (
     Mutant(
         "evaluation masks by the full training pairs",
         "bench/measure/yardstick.py",
-        '"retain": self._index(retain.train)}',
-        '"retain": self._index(full.train)}',
+        'RETAINED | FORGOTTEN if graph == "full" else RETAINED',
+        "RETAINED | FORGOTTEN",
     ),
     Mutant(
         "forgotten pairs stay in the retain sampler",
@@ -84,8 +84,86 @@ MUTANTS = (
     Mutant(
         "the speed-up has its clocks swapped",
         "bench/cell/pipeline.py",
-        "costs[SPEEDUP] = gold.seconds / online",
-        "costs[SPEEDUP] = online / gold.seconds",
+        "{SPEEDUP: gold.seconds_to_best / online,",
+        "{SPEEDUP: online / gold.seconds_to_best,",
+        (COSTS,),
+    ),
+    Mutant(
+        "the speed-up to gold's best epoch is that to its end and the other way round",
+        "bench/cell/pipeline.py",
+        "{SPEEDUP: gold.seconds_to_best / online, SPEEDUP_TO_END: gold.seconds / online}",
+        "{SPEEDUP: gold.seconds / online, SPEEDUP_TO_END: gold.seconds_to_best / online}",
+        (COSTS,),
+    ),
+    Mutant(
+        "a clock leaves out the binding",
+        "bench/cell/unlearn.py",
+        "                model.bind(bound_to[options.graph_at_unlearning])",
+        "                with watch.paused():\n"
+        "                    model.bind(bound_to[options.graph_at_unlearning])",
+        (COSTS,),
+    ),
+    Mutant(
+        "a clock runs on while an epoch is evaluated",
+        "bench/cell/recorder.py",
+        "with self._watch.paused():",
+        "if True:",
+        (COSTS, "tests/bench/machine/test_timing.py"),
+    ),
+    Mutant(
+        "a contended clock is not marked",
+        "bench/cell/pipeline.py",
+        "share is not None and share < CONTENDED_BELOW",
+        "share is not None and share < 0",
+        (COSTS,),
+    ),
+    Mutant(
+        "withdrawn items are targets",
+        "bench/measure/targets.py",
+        "return pairs[:, ~torch.isin(pairs[1], retain.withdrawn_items)]",
+        "return pairs",
+        (LEAKAGE, "tests/bench/measure/test_targets.py"),
+    ),
+    Mutant(
+        "withdrawn items are candidates whatever was asked",
+        "bench/measure/yardstick.py",
+        'candidates == "all" or not retain.withdrawn_items.numel()',
+        "True",
+        (LEAKAGE, "tests/bench/measure/test_targets.py"),
+    ),
+    Mutant(
+        "stored lists are those of another order of users",
+        "bench/measure/yardstick.py",
+        '"items": lists.items[users, :HEADLINE_K]',
+        '"items": lists.items[users.flip(0), :HEADLINE_K]',
+    ),
+    Mutant(
+        "the users of stored lists follow from the request",
+        "bench/measure/yardstick.py",
+        "self._listed = listed_users(full, lists)",
+        "self._listed = listed_users(retain, lists)",
+        ("tests/bench/cell/test_pipeline.py", "tests/bench/measure/test_one_pass.py"),
+    ),
+    Mutant(
+        "users are not sorted down to where their masks end",
+        "bench/measure/one_pass.py",
+        "top_items(offered, k + longest)",
+        "top_items(offered, k + longest - 1)",
+        ("tests/bench/measure/test_one_pass.py",),
+    ),
+    Mutant(
+        "held-out pairs of users without a training pair stay",
+        "bench/plan/dataset.py",
+        "return without_cold_users(_checked(reader), reader.name)",
+        "return _checked(reader)",
+        ("tests/bench/plan/test_cold_users.py",),
+    ),
+    Mutant(
+        "fixed epochs select an epoch nevertheless",
+        "bench/train/loop.py",
+        '(_Last(), "fixed")',
+        '(_Best(model), "fixed")',
+        ("tests/bench/train/test_train.py",),
     ),
     Mutant(
         "withdrawn items keep their content",
@@ -136,8 +214,8 @@ MUTANTS = (
     Mutant(
         "reference systems get gold itself and no copy",
         "bench/cell/unlearn.py",
-        "return Trained(copy.deepcopy(gold.model), gold.record",
-        "return Trained(gold.model, gold.record",
+        "return Trained(copy.deepcopy(gold.model), record",
+        "return Trained(gold.model, record",
     ),
     Mutant(
         "what a method changes in place goes unnoticed",

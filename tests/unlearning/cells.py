@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from bench.config.registry import load_class
 from bench.machine.seeding import derive
 from datasets.interactions import InteractionData
-from datasets.requests import DeletionRequest, Regime
+from datasets.requests import DeletionRequest
 from datasets.sampling import TripleSampler
 from models.base import Recommender
 from tests.tiny import NUM_ITEMS, tiny_data
@@ -28,7 +29,7 @@ from unlearning.base import (
     Workshop,
 )
 
-REGIMES: tuple[Regime, ...] = ("user", "item", "interaction")
+REGIMES: tuple[str, ...] = ("user", "item", "interaction")
 BATCH_SIZE = 64
 LEARNING_RATE = 0.01
 
@@ -39,23 +40,27 @@ FORMS: dict[str, dict[str, Any]] = {
     "ascent": {"form": "ascent", "epochs": 20, "alpha": 0.8, "reverse_lr": 200.0},
 }
 
+QUICK: dict[str, dict[str, Any]] = {"unlearnrec": {"epochs": 2}}
+"""Options that keep a test over all methods quick, where the defaults train for long before any request."""
+
 
 class Tape(Recorder):
-    """Keeps the curves, the epoch ends' weights and the number of examples."""
+    """Keeps the curves, and the numbers of examples and steps."""
 
     def __init__(self) -> None:
         self.curves: list[dict[str, float]] = []
-        self.count = 0
+        self.count = self.steps = 0
 
     def epoch(self, model: Recommender, values: dict[str, float] | None = None) -> None:
         model.eval()  # as an evaluation that forgets to restore the mode would leave it
         self.curves.append(dict(values or {}))
 
-    def examples(self, count: int) -> None:
+    def examples(self, count: int, steps: int = 1) -> None:
         self.count += count
+        self.steps += steps
 
 
-def request(regime: Regime, data: InteractionData) -> DeletionRequest:
+def request(regime: str, data: InteractionData) -> DeletionRequest:
     """Four users, two items, or every ninth training pair."""
     empty = torch.empty(0, dtype=torch.long)
     users = torch.arange(4) if regime == "user" else empty
@@ -81,16 +86,17 @@ class TinyWorkshop(Workshop):
         kind = load_class("backbone", self.backbone)
         epochs = epochs or 5
         model = train(kind(data, kind.Options()), data, epochs)
-        return Trained(model, train_seconds=2.0, examples=epochs * data.train.shape[1])
+        steps = epochs * math.ceil(data.train.shape[1] / BATCH_SIZE)
+        return Trained(model, train_seconds=2.0, examples=epochs * data.train.shape[1], steps=steps)
 
 
-def problem(regime: Regime = "user", seed: int = 0, backbone: str = "lightgcn") -> Problem:
+def problem(regime: str = "user", seed: int = 0, backbone: str = "lightgcn") -> Problem:
     """A task on the tiny data; ``gold`` is not trained but marked. ``backbone`` is the workshop's."""
     data = tiny_data()
     asked = request(regime, data)
 
     def gold() -> Trained:
-        return Trained(copy.deepcopy(trained("lightgcn")), train_seconds=12.5, examples=321)
+        return Trained(copy.deepcopy(trained("lightgcn")), train_seconds=12.5, examples=321, steps=5)
 
     return Problem(
         full=data,

@@ -9,7 +9,6 @@ from datasets.errors import InputError
 from datasets.sampling import Batch
 from tests.unlearning.cells import (
     REGIMES,
-    Regime,
     forget_recall,
     private_copy,
     problem,
@@ -65,7 +64,7 @@ def test_readouts() -> None:
 
 @pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("backbone", ["mgcn", "vbpr"])
-def test_decoupling_scores_forgets(backbone: str, regime: Regime) -> None:
+def test_decoupling_scores_forgets(backbone: str, regime: str) -> None:
     task = problem(regime, backbone=backbone)
     result, _, _ = run("multidelete", backbone, task, readout="score", epochs=60)
     unlinked, _, _ = run("graph_only", backbone, problem(regime))

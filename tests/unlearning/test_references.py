@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from datasets.requests import Regime
 from models.base import Recommender
 from tests.unlearning.cells import (
     Tape,
@@ -48,7 +47,7 @@ def test_graph_only_changes_scores_but_no_weight() -> None:
 
 
 @pytest.mark.parametrize(("regime", "table"), [("user", "user_embedding"), ("item", "item_embedding")])
-def test_reset_redraws_exactly_the_requested_rows(regime: Regime, table: str) -> None:
+def test_reset_redraws_exactly_the_requested_rows(regime: str, table: str) -> None:
     task = problem(regime)
     result, _, _ = run("reset", task=task)
     before, after = weights(trained("lightgcn")), weights(result.model)

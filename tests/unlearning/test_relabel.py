@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from datasets.requests import Regime
 from tests.unlearning.cells import (
     REGIMES,
     membership,
@@ -23,7 +22,7 @@ from unlearning.relabel import relabelled
 
 @pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("backbone", ["lightgcn", "mgcn"])
-def test_forgets_and_keeps(regime: Regime, backbone: str) -> None:
+def test_forgets_and_keeps(regime: str, backbone: str) -> None:
     task = problem(regime, backbone=backbone)
     result, _, _ = run("relabel", backbone, task, epochs=20, learning_rate=0.01)
     before = private_copy(trained(backbone), task)

@@ -14,11 +14,14 @@ from unlearning.base import trainable
 from unlearning.options import ReverseRepairOptions
 from unlearning.reverse_repair import (
     Group,
+    ReverseOptimiser,
     ReversePhase,
+    ReverseRate,
+    Term,
     base_objective,
+    reading,
     reduced,
-    reverse_rate,
-    score_response,
+    score_responses,
 )
 
 BATCH = Batch(torch.tensor([0, 1, 2]), torch.tensor([0, 1, 2]), torch.tensor([5, 6, 7]))
@@ -64,7 +67,11 @@ def test_margin_shifts_the_point_where_the_push_halves() -> None:
 @pytest.mark.parametrize("backbone", ["lightgcn", "mgcn", "bm3"])
 def test_a_step_of_one_over_the_response_lowers_the_scores_by_one(backbone: str) -> None:
     model = private_copy(trained(backbone), problem())
-    response, before, small = score_response(model, trainable(model), BATCH), margins(model).mean(), 1e-2
+    response, before, small = (
+        sum(score_responses(model, trainable(model), BATCH)),
+        margins(model).mean(),
+        1e-2,
+    )
     gradients = torch.autograd.grad(margins(model).sum(), trainable(model), allow_unused=True)
     with torch.no_grad():
         for parameter, gradient in zip(trainable(model), gradients, strict=True):
@@ -73,22 +80,79 @@ def test_a_step_of_one_over_the_response_lowers_the_scores_by_one(backbone: str)
     assert float(before - margins(model).mean()) == pytest.approx(small, rel=0.05)
 
 
-def test_the_unit_of_the_reverse_rate() -> None:
-    task, model = problem(), private_copy(trained("lightgcn"), problem())
+def rate(
+    options: ReverseRepairOptions,
+    optimiser: ReverseOptimiser = "sgd",
+    scales: tuple[float, ...] = (1.0, 1.0),
+    matched: bool = False,
+) -> tuple[float, Tape]:
+    """eta for a phase over the two tables of a backbone with these scales, and what measuring it counted."""
+    task, tape = problem(), Tape()
+    model = private_copy(trained("lightgcn"), task)
     state = task.generator.get_state()
-    raw = ReverseRepairOptions(reverse_lr=3.0, reverse_unit="raw")
-    assert reverse_rate(model, trainable(model), raw, "sgd", task) == 3.0
-    one, two = (
-        reverse_rate(model, trainable(model), ReverseRepairOptions(reverse_lr=lr), "sgd", task)
-        for lr in (1.0, 2.0)
-    )
-    assert two == 2 * one
-    assert reverse_rate(model, trainable(model), ReverseRepairOptions(reverse_lr=3.0), "adam_lr", task) == 3.0
-    assert (
-        reverse_rate(model, trainable(model), ReverseRepairOptions(reverse_lr=None), "sgd", task)
-        == task.learning_rate
-    )
+    measured = ReverseRate(model, options, optimiser, task, tape, matched=matched)
     assert torch.equal(task.generator.get_state(), state), "measuring must not move the sampling stream"
+    groups = [Group([p], scale) for p, scale in zip(trainable(model), scales, strict=True)]
+    return measured.of(groups), tape
+
+
+def test_the_unit_of_the_reverse_rate() -> None:
+    one, two = (rate(ReverseRepairOptions(reverse_lr=lr))[0] for lr in (1.0, 2.0))
+    assert two == 2 * one
+    assert rate(ReverseRepairOptions(reverse_lr=3.0, reverse_unit="raw"))[0] == 3.0
+    assert rate(ReverseRepairOptions(reverse_lr=None))[0] == problem().learning_rate
+    assert rate(ReverseRepairOptions(reverse_adam_lr=0.3), "adam_lr")[0] == 0.3
+    assert rate(ReverseRepairOptions(reverse_lr=3.0), "adam_lr")[0] == problem().learning_rate
+
+
+def test_a_matched_rate_makes_up_for_the_scales() -> None:
+    scales = (0.2, 0.6)
+    task = problem()
+    model = private_copy(trained("lightgcn"), task).train()
+    batch = next(iter(task.forget_sampler().epoch(task.batch_size)))
+    reach = score_responses(model, trainable(model), batch)
+    scaled = sum(scale * own for scale, own in zip(scales, reach, strict=True))
+    options = ReverseRepairOptions(reverse_lr=2.0)
+    assert rate(options, scales=scales, matched=True)[0] == pytest.approx(2.0 / scaled)
+    assert rate(options, scales=scales)[0] == pytest.approx(2.0 / sum(reach))
+    raw = ReverseRepairOptions(reverse_lr=2.0, reverse_unit="raw")
+    assert rate(raw, scales=scales, matched=True)[0] == pytest.approx(2.0 * sum(reach) / scaled)
+    sizes = [p.numel() for p in trainable(model)]
+    mean = sum(scale * size for scale, size in zip(scales, sizes, strict=True)) / sum(sizes)
+    adam = ReverseRepairOptions(reverse_adam_lr=0.1)
+    assert rate(adam, "adam_lr", scales, matched=True)[0] == pytest.approx(0.1 / mean)
+    assert rate(adam, "adam_grad", scales, matched=True)[0] == 0.1, "there the scales take nothing"
+
+
+def test_the_probe_of_the_rate_counts_as_cost() -> None:
+    task = problem()
+    one_batch = min(task.batch_size, task.request.forget.shape[1])
+    assert rate(ReverseRepairOptions())[1].count == one_batch
+    assert rate(ReverseRepairOptions(reverse_unit="raw"))[1].count == 0
+    assert rate(ReverseRepairOptions(), "adam_lr", matched=True)[1].count == 0
+
+
+def test_the_reading_is_named() -> None:
+    options = ReverseRepairOptions(form="ascent", reverse_terms="full", repair_batches=3)
+    assert reading(options, optimiser="adam") == (
+        "form ascent, reversed full, optimiser adam, repair 3 batches"
+    )
+    assert reading(ReverseRepairOptions(repair_batches=None)).endswith("repair full pass")
+
+
+def test_terms_add_up_and_move_only_what_is_theirs() -> None:
+    first, second = (torch.nn.Parameter(torch.tensor([1.0])) for _ in range(2))
+    terms = [
+        Term(lambda _: (2 * first + 5 * second).sum(), [first]),
+        Term(lambda _: (3 * first + 7 * second).sum(), [first, second]),
+    ]
+    phase = ReversePhase([Group([first]), Group([second], 0.5)], "sgd", 0.1, alpha=1.0)
+    seen: list[float] = []
+    means = phase.run(terms, [BATCH], Tape(), lambda: seen.append(float(first.detach())))
+    assert means == [7.0, 10.0]
+    assert float(first.detach()) == pytest.approx(1 - 0.1 * 5)
+    assert float(second.detach()) == pytest.approx(1 - 0.05 * 7)
+    assert seen == [float(first.detach())], "after the step"
 
 
 def test_swap_fades_where_ascent_keeps_pushing() -> None:
@@ -113,13 +177,18 @@ def test_the_summed_loss_pushes_a_pair_alike_in_any_batch() -> None:
     assert reduced(torch.tensor(0.5), ReverseRepairOptions(reduction="mean"), BATCH) == 0.5
 
 
+def base(model: Recommender, options: ReverseRepairOptions, moved: list[torch.nn.Parameter]) -> Term:
+    """The base forget objective on the parameters that it may move."""
+    return Term(lambda batch: base_objective(model, options, batch), moved)
+
+
 @pytest.mark.parametrize("optimiser", ["sgd", "adam_lr", "adam_grad"])
 def test_only_the_groups_move(optimiser: str) -> None:
     model = private_copy(trained("mgcn"), problem())
     model.projections["image"].weight.grad = torch.ones_like(model.projections["image"].weight)
     before = weights(model)
     phase = ReversePhase([Group([model.user_embedding])], optimiser, 0.1, alpha=0.5)
-    phase.run(lambda batch: base_objective(model, ReverseRepairOptions(), batch), [BATCH, BATCH], Tape())
+    phase.run([base(model, ReverseRepairOptions(), [model.user_embedding])], [BATCH, BATCH], Tape())
     assert list(changed(before, weights(model))) == ["user_embedding"]
 
 
@@ -127,7 +196,7 @@ def step_size(optimiser: str, scale: float, alpha: float = 0.5) -> float:
     model = private_copy(trained("lightgcn"), problem())
     before = model.user_embedding.detach().clone()
     phase = ReversePhase([Group([model.user_embedding], scale)], optimiser, 0.1, alpha)
-    phase.run(lambda batch: base_objective(model, ReverseRepairOptions(), batch), [BATCH], Tape())
+    phase.run([base(model, ReverseRepairOptions(), [model.user_embedding])], [BATCH], Tape())
     return float((model.user_embedding - before).norm())
 
 
@@ -142,7 +211,7 @@ def test_sgd_is_the_printed_equation() -> None:
     options = ReverseRepairOptions(form="ascent")
     gradient = torch.autograd.grad(model.loss(BATCH).ranking, model.user_embedding)[0]
     phase = ReversePhase([Group([model.user_embedding], 0.3)], "sgd", 2.0, alpha=0.2)
-    phase.run(lambda batch: base_objective(model, options, batch), [BATCH], Tape())
+    phase.run([base(model, options, [model.user_embedding])], [BATCH], Tape())
     assert torch.allclose(model.user_embedding, start + 2.0 * 0.2 * 0.3 * gradient, atol=1e-6)
 
 
@@ -151,11 +220,11 @@ def test_a_parameter_without_gradient_is_left_alone() -> None:
     model = ContentOnly(task.full)
     before = model.unused.detach().clone()
     phase = ReversePhase([Group(list(model.parameters()))], "adam_lr", 0.1, alpha=0.5)
-    phase.run(lambda batch: base_objective(model, ReverseRepairOptions(), batch), [BATCH], Tape())
+    phase.run([base(model, ReverseRepairOptions(), list(model.parameters()))], [BATCH], Tape())
     assert torch.equal(model.unused, before)
 
 
-@pytest.mark.parametrize("method", ["mmrecun", "tru"])
+@pytest.mark.parametrize("method", ["mmrecun", "tru", "reverse_tables"])
 def test_alpha_zero_is_fine_tuning(method: str) -> None:
     gate = {"gate": False} if method == "tru" else {}
     reverse_free, _, _ = run(method, alpha=0.0, epochs=3, repair_batches=None, **gate)
@@ -163,7 +232,7 @@ def test_alpha_zero_is_fine_tuning(method: str) -> None:
     assert same(weights(reverse_free.model), weights(tuned.model))
 
 
-@pytest.mark.parametrize("method", ["mmrecun", "tru"])
+@pytest.mark.parametrize("method", ["mmrecun", "tru", "reverse_tables"])
 def test_an_empty_forget_set_is_fine_tuning_at_the_repair_rate(method: str) -> None:
     gate = {"gate": False} if method == "tru" else {}
     task = problem()
@@ -173,7 +242,7 @@ def test_an_empty_forget_set_is_fine_tuning_at_the_repair_rate(method: str) -> N
     assert same(weights(repaired.model), weights(tuned.model))
 
 
-@pytest.mark.parametrize("method", ["mmrecun", "tru"])
+@pytest.mark.parametrize("method", ["mmrecun", "tru", "reverse_tables"])
 def test_alpha_one_skips_repair(method: str) -> None:
     gate = {"gate": False} if method == "tru" else {}
     _, tape, _ = run(method, alpha=1.0, **gate)

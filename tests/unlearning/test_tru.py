@@ -1,7 +1,8 @@
-"""TRU: identities with MMRecUn, the mask, the scale, the gate (spec tru.md, C6)."""
+"""TRU: identities with MMRecUn, the mask, the scale, the step length; the gate is in test_tru_gate.py."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from datasets.errors import InputError
-from datasets.requests import Regime
+from datasets.requests import DeletionRequest
+from datasets.sampling import Batch
 from models.base import Recommender
+from tests.tiny import tiny_data
 from tests.unlearning.cells import (
     FORMS,
     REGIMES,
@@ -25,16 +28,15 @@ from tests.unlearning.cells import (
     weights,
 )
 from tests.unlearning.content_only import ContentOnly
+from unlearning.base import Problem
 from unlearning.gradients import modules_of, squared_norms, untouched
+from unlearning.reverse_repair import score_responses
 from unlearning.tru import (
     TRU,
     TRUOptions,
     adaptive_top,
     branch_energies,
     branch_scales,
-    fusion_weights,
-    l1,
-    large_enough,
     sensitivity,
 )
 
@@ -44,13 +46,15 @@ OFF = {"gate": False, "scaling": False, "isolation": False}
 @pytest.mark.parametrize("form", ["swap", "ascent"])
 @pytest.mark.parametrize(("tru", "mmrecun"), [("sgd", "sgd"), ("adam_lr", "adam")])
 def test_with_everything_off_it_is_mmrecun(form: str, tru: str, mmrecun: str) -> None:
-    first, _, _ = run("tru", "mgcn", form=form, optimiser=tru, reverse_lr=2.0, **OFF)
-    second, _, _ = run("mmrecun", "mgcn", form=form, optimiser=mmrecun, reverse_lr=2.0)
+    rates = {"reverse_lr": 2.0, "reverse_adam_lr": 0.02}
+    first, _, _ = run("tru", "mgcn", form=form, optimiser=tru, **rates, **OFF)
+    second, _, _ = run("mmrecun", "mgcn", form=form, optimiser=mmrecun, **rates)
     assert same(weights(first.model), weights(second.model))
 
 
 def test_with_neutral_knobs_it_is_mmrecun() -> None:
-    first, _, _ = run("tru", "mgcn", reverse_lr=2.0, lambda_fusion=0.0, gamma_min=1.0, top_ratio=1.0)
+    neutral = {"lambda_fusion": 0.0, "gamma_min": 1.0, "top_ratio": 1.0}
+    first, _, _ = run("tru", "mgcn", reverse_lr=2.0, **neutral)
     second, _, _ = run("mmrecun", "mgcn", reverse_lr=2.0)
     assert same(weights(first.model), weights(second.model))
 
@@ -170,64 +174,145 @@ def test_measuring_leaves_no_trace() -> None:
     assert torch.equal(state, task.generator.get_state())
 
 
-def fusion_norm(model: Recommender) -> float:
-    return float(l1(model.fusion_parameters()))
-
-
-def test_the_gate_shrinks_fusion_weights_and_grows_them_as_printed() -> None:
-    everything = {"scaling": False, "isolation": False, "alpha": 1.0, "epochs": 1, "lambda_fusion": 1e-2}
-    norms = {
-        name: fusion_norm(run("tru", "mgcn", **(everything | knob))[0].model)
-        for name, knob in {
-            "off": {"gate": False},
-            "shrink": {},
-            "literal": {"gate_sign": "literal"},
-        }.items()
-    }
-    assert norms["shrink"] < norms["off"] < norms["literal"]
-
-
-def test_the_gate_reaches_only_selected_modules() -> None:
-    only_ids = {"top_ratio": 0.01, "min_capacity": 0.0, "alpha": 1.0, "epochs": 1, "lambda_fusion": 1.0}
-    result, tape, _ = run("tru", "mgcn", **only_ids)
-    names = [name for name, value in tape.curves[0].items() if name.startswith("selected/") and value]
-    assert len(names) == 1
-    moved = {name.rsplit(".", 1)[0] for name in changed(weights(trained("mgcn")), weights(result.model))}
-    assert moved <= {names[0].removeprefix("selected/")}
-    assert result.notes == {"gated_parameters": 0}
-    everywhere, _, _ = run("tru", "mgcn", top_ratio=1.0, epochs=1)
-    assert everywhere.notes["gated_parameters"] == sum(w.numel() for w in result.model.fusion_parameters())
-
-
-def test_the_fusion_weights_in_reach_are_those_of_the_selected_modules() -> None:
-    model = trained("mgcn")
-    by_name = {module.name: module for module in modules_of(model)}
-    chosen = [by_name["user_embedding"], by_name["purifiers.image"]]
-    assert [id(w) for w in fusion_weights(model, chosen)] == [id(model.purifiers["image"].weight)]
-    assert len(fusion_weights(model, list(by_name.values()))) == len(model.fusion_parameters())
-
-
-def test_the_gate_needs_fusion_parameters() -> None:
-    with pytest.raises(InputError, match=r"method\.gate=true .*LightGCN.* set method\.gate=false\."):
-        TRU(TRUOptions()).check(trained("lightgcn"))
-    TRU(TRUOptions(gate=False)).check(trained("lightgcn"))
-    TRU(TRUOptions()).check(trained("mgcn"))
-
-
 def test_curves_of_an_epoch() -> None:
     _, tape, task = run("tru", "mgcn", epochs=2, statistics_batches=1, repair_batches=1)
     names = {module.name for module in modules_of(trained("mgcn"))}
     for values in tape.curves:
         assert {f"sensitivity/{name}" for name in names} <= values.keys()
         assert {"loss/reverse", "loss/repair", "gate_l1", "gamma/id"} <= values.keys()
-    # Per epoch: one statistics batch per side, the forget set, one repair batch.
+        assert values["reverse_rate"] > 0
+    # Once the probe of the rate; per epoch one statistics batch of one size per side, the forget set, one
+    # repair batch.
     forget = task.request.forget.shape[1]
-    assert tape.count == 2 * (forget + task.batch_size + forget + task.batch_size)
+    assert forget < task.batch_size
+    assert tape.count == forget + 2 * (2 * forget + forget + task.batch_size)
+
+
+def one_loss_task() -> Problem:
+    """A task whose forget and retain side are the same pairs: both draw the same batches."""
+    data = tiny_data()
+    everything = DeletionRequest("interaction", *[torch.empty(0, dtype=torch.long)] * 2, data.train)
+    return dataclasses.replace(problem(), full=data, retain=data, request=everything)
+
+
+def gammas(**options: Any) -> dict[str, float]:
+    """gamma by branch at the first epoch of a run on ``one_loss_task``."""
+    _, tape, _ = run("tru", "mgcn", one_loss_task(), epochs=1, gamma_min=0.0, **options)
+    return {name: value for name, value in tape.curves[0].items() if name.startswith("gamma/")}
+
+
+def test_the_same_batches_on_both_sides_give_gamma_one() -> None:
+    found = gammas()
+    assert set(found) == {"gamma/id", "gamma/image", "gamma/text", "gamma/shared"}
+    assert list(found.values()) == pytest.approx([1.0] * 4, abs=1e-3)
+
+
+def test_two_losses_on_the_same_batches_do_not() -> None:
+    assert gammas(statistics_loss="reversed")["gamma/id"] < 0.5
+
+
+def test_both_sides_use_batches_of_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, sizes = problem(), []
+    forget = task.request.forget.shape[1]
+
+    def seen(objective: Any, batches: Any, modules: Any) -> Tensor:
+        drawn = list(batches)
+        sizes.append([batch.users.numel() for batch in drawn])
+        return torch.ones(len(drawn), len(modules), dtype=torch.float64)
+
+    monkeypatch.setattr("unlearning.tru.squared_norms", seen)
+    run("tru", "mgcn", task, epochs=1, statistics_batches=2)
+    assert sizes == [[forget], [forget, forget]]
+
+
+def margins(model: Recommender, batch: Batch) -> Tensor:
+    """Score of the positive minus that of the negative: [B]."""
+    with torch.no_grad():
+        users, items = model.embeddings()
+    return (users[batch.users] * (items[batch.positives] - items[batch.negatives])).sum(dim=1)
+
+
+def score_drop(**options: Any) -> float:
+    """How far the first reverse step lowers the margins of forgotten pairs on average, at a small rate."""
+    task = problem()
+    assert task.request.forget.shape[1] <= task.batch_size, "one step"
+    batch = next(iter(task.forget_sampler().epoch(task.batch_size)))
+    before = margins(private_copy(trained("mgcn"), task), batch)
+    small = {"epochs": 1, "alpha": 1.0, "reverse_lr": 1e-2, "gate": False, "gamma_min": 0.0}
+    after, _, _ = run("tru", "mgcn", task, **small, **options)
+    return float((before - margins(after.model, batch)).mean())
+
+
+@pytest.mark.parametrize("part", ["scaling", "isolation"])
+@pytest.mark.parametrize("ratio", [0.1, 0.5])
+def test_ablations_take_steps_of_the_same_length(part: str, ratio: float) -> None:
+    full, without = score_drop(top_ratio=ratio), score_drop(top_ratio=ratio, **{part: False})
+    assert full == pytest.approx(1e-2, rel=0.2), "memorised pairs are pushed at nearly full push"
+    assert without == pytest.approx(full, rel=0.03)
+
+
+def test_as_printed_the_scale_is_a_brake() -> None:
+    assert score_drop(step_length="printed") < 0.8 * score_drop(step_length="printed", scaling=False)
+
+
+def test_matched_steps_of_adam_are_as_long_on_average(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unlearning.tru.branch_scales", lambda *_: BRANCHES)
+    sizes = {module.name: (module.branch, module.size) for module in modules_of(trained("mgcn"))}
+    mean = sum(BRANCHES[b] * n for b, n in sizes.values()) / sum(n for _, n in sizes.values())
+    options = {"optimiser": "adam_lr", "reverse_adam_lr": 0.01, "isolation": False, "epochs": 1}
+    _, matched, _ = run("tru", "mgcn", **options)
+    _, printed, _ = run("tru", "mgcn", step_length="printed", **options)
+    assert printed.curves[0]["reverse_rate"] == 0.01
+    assert matched.curves[0]["reverse_rate"] == pytest.approx(0.01 / mean)
+
+
+BRANCHES = {"id": 0.2, "image": 0.5, "text": 1.0, "shared": 1.0}
+
+
+def test_the_rate_follows_the_selection(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = iter([{"user_embedding"}, {"item_embedding"}, {"user_embedding", "item_embedding"}])
+    monkeypatch.setattr("unlearning.tru.adaptive_top", lambda *_: next(chosen))
+    _, tape, _ = run("tru", "mgcn", epochs=3, scaling=False, reverse_lr=2.0)
+    rates = [values["reverse_rate"] for values in tape.curves]
+    task = problem()
+    model = private_copy(trained("mgcn"), task).train()
+    batch = next(iter(task.forget_sampler().epoch(task.batch_size)))
+    users, items = score_responses(model, [model.user_embedding, model.item_embedding], batch)
+    assert rates == pytest.approx([2 / users, 2 / items, 2 / (users + items)])
+
+
+def test_modules_chosen_by_hand_replace_adaptive_top() -> None:
+    by_hand = ("fusion_attention", "item_embedding")
+    _, tape, _ = run("tru", "mgcn", modules=by_hand, epochs=1)
+    selected = {name for name, value in tape.curves[0].items() if name.startswith("selected/") and value}
+    assert selected == {f"selected/{name}" for name in by_hand}
+    assert not any(name.startswith("sensitivity/") for name in tape.curves[0])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"modules": ("nosuch",)}, {"modules": ("item_embedding",), "isolation": False}],
+)
+def test_modules_that_do_not_fit_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"method\.modules=.* choose from user_embedding, item_embedding, "):
+        TRU(TRUOptions(**options)).check(trained("mgcn"))
+
+
+def test_notes_say_which_reading_ran() -> None:
+    default, _, _ = run("tru", "mgcn", epochs=1)
+    assert default.notes["reading"] == (
+        "form swap, reversed ranking, optimiser sgd, gate proximal masked, statistics backbone, "
+        "step matched, repair 2 batches"
+    )
+    other, _, _ = run("tru", "mgcn", epochs=1, form="ascent", lambda_fusion=0.0, repair_batches=None)
+    assert "form ascent" in other.notes["reading"]
+    assert "gate off" in other.notes["reading"]
+    assert other.notes["reading"].endswith("repair full pass")
 
 
 @pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("form", FORMS)
-def test_forgets(regime: Regime, form: str) -> None:
+def test_forgets(regime: str, form: str) -> None:
     task = problem(regime)
     result, _, _ = run("tru", "mgcn", task, **FORMS[form])
     unlinked, _, _ = run("graph_only", "mgcn", problem(regime))
@@ -240,22 +325,3 @@ def test_one_modality_and_one_table() -> None:
     TRU(TRUOptions()).unlearn(model, task, tape)
     assert {"gamma/id", "gamma/image"} <= tape.curves[0].keys()
     assert not any(name.endswith("unused") for name in tape.curves[0])
-
-
-def test_with_capacity_each_small_modules_are_never_selected() -> None:
-    sizes = {"table": 90, "perceptron": 8, "gate": 2}
-    e = {"table": 0.1, "perceptron": 5.0, "gate": 9.0}
-    assert large_enough(e, sizes, 0.05) == {"table": 0.1, "perceptron": 5.0}
-    assert large_enough(e, sizes, 0.5) == {"table": 0.1}
-    assert large_enough(e, sizes, 1.0) == {"table": 0.1}, "the largest is always left"
-
-
-def test_capacity_each_leaves_small_modules_alone() -> None:
-    modules = modules_of(trained("mgcn"))
-    total = sum(module.size for module in modules)
-    large = {module.name for module in modules if module.size >= 0.1 * total}
-    assert 0 < len(large) < len(modules)
-    options = {"capacity": "each", "min_capacity": 0.1, "top_ratio": 1.0, "epochs": 1}
-    _, tape, _ = run("tru", "mgcn", **options)
-    selected = {module.name for module in modules if tape.curves[0][f"selected/{module.name}"]}
-    assert selected == large

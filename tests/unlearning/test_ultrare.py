@@ -10,7 +10,7 @@ import torch
 
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
-from datasets.requests import DeletionRequest, Regime
+from datasets.requests import DeletionRequest
 from datasets.sampling import Batch
 from models.base import Recommender
 from tests.unlearning.cells import (
@@ -50,7 +50,7 @@ class Watched(TinyWorkshop):
 
 
 def task_of(
-    regime: Regime = "user", backbone: str = "lightgcn", forget: DeletionRequest | None = None
+    regime: str = "user", backbone: str = "lightgcn", forget: DeletionRequest | None = None
 ) -> tuple[Problem, Watched]:
     task, workshop = problem(regime, backbone=backbone), Watched(backbone)
     if forget is not None:
@@ -89,7 +89,7 @@ def one_pair(task: Problem) -> DeletionRequest:
 @pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("backbone", ["lightgcn", "mgcn", "mig_gt"])
 def test_every_shard_equals_a_retraining_from_scratch_bit_for_bit(
-    regime: Regime, backbone: str, partition: str
+    regime: str, backbone: str, partition: str
 ) -> None:
     task, _ = task_of(regime, backbone)
     result, prepared, _ = unlearn(task, backbone, partition=partition)
@@ -111,7 +111,7 @@ def test_only_the_touched_shard_is_retrained_and_the_others_stay_bit_identical()
     before = {n: weights(task.prepared.ensemble.shard(n)) for n in range(SHARDS)}
     assert workshop.asked == [f"shard {n}" for n in range(SHARDS)]
     result = unlearner.unlearn(private_copy(trained("lightgcn"), task), task, Tape())
-    touched = int(task.prepared.partition.of(task.request.forget, task.full.num_items))
+    touched = int(task.prepared.partition.of(task.request.forget))
     assert workshop.asked[SHARDS:] == [f"shard {touched}"]
     assert result.notes == {"shards": SHARDS, "touched_shards": 1, "closed_shards": 0}
     for number in range(SHARDS):
@@ -121,7 +121,7 @@ def test_only_the_touched_shard_is_retrained_and_the_others_stay_bit_identical()
 
 @pytest.mark.parametrize("partition", ["user", "interaction"])
 @pytest.mark.parametrize("regime", REGIMES)
-def test_no_forgotten_pair_reaches_a_shard_of_the_result(regime: Regime, partition: str) -> None:
+def test_no_forgotten_pair_reaches_a_shard_of_the_result(regime: str, partition: str) -> None:
     task, workshop = task_of(regime)
     result, prepared, _ = unlearn(task, partition=partition)
     forgotten = task.request.forget[0] * task.full.num_items + task.request.forget[1]
@@ -131,7 +131,7 @@ def test_no_forgotten_pair_reaches_a_shard_of_the_result(regime: Regime, partiti
     for data in seen.values():  # what each shard of the result was trained on
         assert not torch.isin(data.train[0] * data.num_items + data.train[1], forgotten).any()
         assert not task.request.owns(data.valid).any()
-    assert set(prepared.partition.of(task.request.forget, task.full.num_items).tolist()) <= touched
+    assert set(prepared.partition.of(task.request.forget).tolist()) <= touched
     assert len(ensemble_of(result).numbers()) == SHARDS
 
 
@@ -151,7 +151,7 @@ def test_partitions_are_balanced_in_their_unit(shards: int) -> None:
 
     users = partition("user")
     assert torch.equal(users.labels, partition("user").labels)
-    per_shard = [len((users.keys[users.labels == s] // task.full.num_items).unique()) for s in range(shards)]
+    per_shard = [len(users.pairs.users[users.labels == s].unique()) for s in range(shards)]
     assert sum(per_shard) == 40, "a user has all pairs in one shard"
     assert max(per_shard) - min(per_shard) <= 1
     sizes = partition("interaction").sizes()
@@ -165,8 +165,8 @@ def test_a_pair_that_was_not_partitioned_belongs_to_no_shard() -> None:
     known = task.full.train[0] * task.full.num_items + task.full.train[1]
     unknown = unknown[:, ~torch.isin(unknown[0] * task.full.num_items + unknown[1], known)]
     assert unknown.shape[1] > 0
-    assert partition.of(unknown, task.full.num_items).eq(-1).all()
-    assert partition.of(task.full.train, task.full.num_items).ge(0).all()
+    assert partition.of(unknown).eq(-1).all()
+    assert partition.of(task.full.train).ge(0).all()
 
 
 def test_a_part_holds_validation_pairs_of_its_own_users_only() -> None:
@@ -189,7 +189,7 @@ def test_withdrawn_content_touches_every_shard_of_a_backbone_that_reads_it() -> 
 def test_a_shard_that_lost_its_users_is_closed_and_said_so() -> None:
     task, _ = task_of()
     partition = ready(method(), trained("lightgcn"), task).prepared.partition
-    users = (partition.keys[partition.labels == 0] // task.full.num_items).unique()
+    users = partition.pairs.users[partition.labels == 0].unique()
     gone = torch.isin(task.full.train[0], users)
     forget = DeletionRequest("user", users, users[:0], task.full.train[:, gone])
     task, workshop = task_of(forget=forget)

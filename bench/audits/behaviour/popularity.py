@@ -1,14 +1,15 @@
 """Are the items of the forget set still pushed, and how popular are they?
 
-Target items are the items of forgotten pairs (TRU, arXiv 2604.02183, Figure 3; tru.md C7). Their
-exposure@20 is the share of all top-20 slots of the users who stay that they fill. In the item regime
-they are the forgotten items and gold has no reason to show them. In the other regimes most of them
-belong to retained users as well: little of the exposure should go, even by retraining.
+Target items are the items of forgotten pairs (TRU, arXiv 2604.02183, Figure 3). Their exposure@20 (our
+reading, the paper has no formula) is the share of all top-20 slots of the users who stay that they fill.
+In the item regime they are the forgotten items and gold has no reason to show them. In the other regimes
+most of them belong to retained users as well: little of the exposure should go, even by retraining.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +17,8 @@ from torch import Tensor
 from bench.audits.base import Audit, AuditContext, Figures, MemoryClaim
 from bench.audits.statistics import mean_with_interval
 from bench.machine.seeding import derive
-from bench.measure.evaluate import HEADLINE_K, PairIndex, evaluating, ranked_lists
+from bench.measure.evaluate import HEADLINE_K, evaluating, ranked_lists
+from datasets.pairs import PairIndex
 from models.base import Recommender
 
 EXPOSURE = f"exposure_at_{HEADLINE_K}"
@@ -29,8 +31,8 @@ class Popularity(Audit):
     name = "popularity"
     memory = MemoryClaim(EXPOSURE, regime="item")
 
-    def __init__(self, context: AuditContext) -> None:
-        super().__init__(context)
+    def __init__(self, context: AuditContext, options: Any = None) -> None:
+        super().__init__(context, options)
         full, request, retain = context.full, context.request, context.retain
         device = full.train.device
         self._known = PairIndex(retain.train, full.num_users, full.num_items)

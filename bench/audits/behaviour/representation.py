@@ -1,7 +1,7 @@
 """Representation: how far each module moved, and how alike the branches see the items.
 
 Shift of module k: ||theta_k - theta_k^ref||_F / ||theta_k^ref||_F, with the original and gold as
-reference (TRU, arXiv 2604.02183, Figure 5; normaliser ours, tru.md C7). Original and gold start from the
+reference (TRU, arXiv 2604.02183, Figure 5; the normaliser is ours). Original and gold start from the
 same initial weights; without that, gold's tables would differ for free.
 
 Linear CKA (Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019)

@@ -1,20 +1,21 @@
-"""Each model is trained once; damage is noticed; a full disk loses nothing."""
+"""Each model is trained once, and loaded only with the very record of its training."""
 
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 
+from bench.cache.care import main
 from bench.cache.models import ModelCache
 from bench.config.registry import load_class
 from bench.config.source import options_of
 from bench.machine.devices import DeviceInfo
 from bench.train.loop import TrainingRecord
 from models.base import Recommender
+from tests.bench.cache.records import edit, rewrite
 from tests.tiny import tiny_data
 
 RECORD = TrainingRecord(
@@ -61,37 +62,41 @@ def test_second_request_loads_and_reports_the_recorded_time(tmp_path: Path) -> N
     assert all(bool((parameter == 0.5).all()) for parameter in second.model.parameters())
 
 
-def test_one_trainer_per_key(tmp_path: Path) -> None:
-    trainer = CountingTrainer()
-    with ThreadPoolExecutor(8) as pool:
-        found = list(
-            pool.map(lambda _: ModelCache(tmp_path).get_or_train("k", fresh(), trainer, {}).found, range(8))
-        )
-    assert trainer.calls == 1
-    assert sorted(found) == [False] + [True] * 7
-
-
-@pytest.mark.parametrize("damage", ["flip a byte", "cut the record", "lose the weights"])
-def test_damaged_model_is_set_aside_and_trained_again(
-    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+def test_an_edited_training_time_never_reaches_a_speed_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache, trainer = ModelCache(tmp_path), CountingTrainer()
     cache.get_or_train("k", fresh(), trainer, {})
-    weights, record = cache.folder("k") / "weights.safetensors", cache.folder("k") / "record.json"
-    if damage == "flip a byte":
-        content = bytearray(weights.read_bytes())
-        content[-1] ^= 1
-        weights.write_bytes(bytes(content))
-    elif damage == "cut the record":
-        record.write_text(record.read_text()[:20])
-    else:
-        weights.unlink()
+    edit(cache.folder("k") / "record.json", training={**RECORD.to_json(), "seconds": 999.0})
+    assert main(["--dir", str(tmp_path), "verify"]) == 1
     with caplog.at_level(logging.WARNING):
         again = cache.get_or_train("k", fresh(), trainer, {})
-    assert not again.found
+    assert (again.found, again.record, trainer.calls) == (False, RECORD, 2)
+    assert "the cached model k is damaged: its record was changed" in caplog.text
+
+
+@pytest.mark.parametrize("training", [None, [], {}, {"seconds": 1.0}])
+def test_a_training_record_of_another_shape_is_damage(training: object, tmp_path: Path) -> None:
+    cache, trainer = ModelCache(tmp_path), CountingTrainer()
+    cache.get_or_train("k", fresh(), trainer, {})
+    rewrite(cache.folder("k") / "record.json", training=training)
+    assert cache.get_or_train("k", fresh(), trainer, {}).record == RECORD
     assert trainer.calls == 2
-    assert "damaged" in caplog.text
-    assert len(list((tmp_path / "models").glob("k.damaged-*"))) == 1
+
+
+def test_weights_of_another_network_are_damage_and_touch_nothing(tmp_path: Path) -> None:
+    cache, trainer = ModelCache(tmp_path), CountingTrainer()
+    wide = options_of("backbone", "lightgcn")(embedding_dim=3)
+    other: Recommender = load_class("backbone", "lightgcn")(tiny_data(), wide)
+    cache.get_or_train("k", other, trainer, {})
+    model = fresh()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+
+    def unchanged(model: Recommender) -> TrainingRecord:
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+        return trainer(model)
+
+    assert not cache.get_or_train("k", model, unchanged, {}).found
 
 
 def test_failed_training_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -102,17 +107,3 @@ def test_failed_training_leaves_nothing_behind(tmp_path: Path) -> None:
         ModelCache(tmp_path).get_or_train("k", fresh(), broken, {})
     assert not (tmp_path / "models").exists()
     assert ModelCache(tmp_path).get_or_train("k", fresh(), CountingTrainer(), {}).found is False
-
-
-def test_full_disk_costs_the_cache_entry_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def full(*arguments: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("safetensors.torch.save_file", full)
-    with caplog.at_level(logging.WARNING):
-        trained = ModelCache(tmp_path).get_or_train("k", fresh(), CountingTrainer(), {})
-    assert trained.record == RECORD
-    assert "No space left" in caplog.text
-    assert list((tmp_path / "models").iterdir()) == []

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from bench.cache.care import damage, entries, main, prune, remove_leftovers
+from bench.cache.store import sealed
 from bench.disk.files import checksum
 from bench.disk.locks import held, lock_file
 from bench.record.owner import owner_tags
+from tests.bench.cache.records import edit
 
 
 def model(cache: Path, key: str, days: float = 0.0, content: bytes = b"weights") -> Path:
@@ -20,8 +22,8 @@ def model(cache: Path, key: str, days: float = 0.0, content: bytes = b"weights")
     folder.mkdir(parents=True)
     (folder / "weights.safetensors").write_bytes(content)
     about = {"role": "gold", "dataset": "baby", "backbone": {"name": "mgcn"}, "seed": 3}
-    record = {"weights_sha256": checksum(folder / "weights.safetensors"), "about": about}
-    (folder / "record.json").write_text(json.dumps(record))
+    record = {"key": key, "tensors_sha256": checksum(folder / "weights.safetensors"), "about": about}
+    (folder / "record.json").write_text(json.dumps(sealed(record)))
     os.utime(folder, (time.time() - days * 86_400,) * 2)
     return folder
 
@@ -43,9 +45,14 @@ def test_verify_finds_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     (model(tmp_path, "bad") / "weights.safetensors").write_bytes(b"wrong")
     (model(tmp_path, "gone") / "weights.safetensors").unlink()
     (model(tmp_path, "cut") / "record.json").write_text("{")
+    (model(tmp_path, "list") / "record.json").write_text("[]")
+    edit(model(tmp_path, "edited") / "record.json", about={"seed": 4})
     assert run(tmp_path, "verify") == 1
     printed = capsys.readouterr().out
     assert all(text in printed for text in ("bad: its checksum", "gone: its weights", "cut: its record"))
+    assert all(text in printed for text in ("list: its record cannot", "edited: its record was changed"))
+    assert "6 models, 0.0 MB, 5 damaged" in printed
+    assert run(tmp_path, "list") == 0
     assert [entry.folder.name for entry in entries(tmp_path) if damage(entry) is None] == ["good"]
 
 
@@ -111,8 +118,8 @@ def graph(cache: Path, key: str, days: float = 0.0) -> Path:
     folder.mkdir(parents=True)
     (folder / "graph.safetensors").write_bytes(b"graph")
     about = {"role": "item graph (image)", "dataset": "baby"}
-    record = {"graph_sha256": checksum(folder / "graph.safetensors"), "about": about}
-    (folder / "record.json").write_text(json.dumps(record))
+    record = {"key": key, "tensors_sha256": checksum(folder / "graph.safetensors"), "about": about}
+    (folder / "record.json").write_text(json.dumps(sealed(record)))
     os.utime(folder, (time.time() - days * 86_400,) * 2)
     return folder
 
@@ -141,3 +148,31 @@ def test_item_graphs_are_pruned_by_age_and_not_by_reference(tmp_path: Path) -> N
     assert {entry.folder.name for entry in prune(tmp_path, None, keep=set(), dry=False)} == {"x.damaged-1"}
     assert {entry.folder.name for entry in prune(tmp_path, 30.0, keep=None, dry=False)} == {"old"}
     assert [entry.folder.name for entry in entries(tmp_path)] == ["new"]
+
+
+def prepared(cache: Path, key: str, days: float = 0.0) -> Path:
+    folder = cache / "prepared" / key
+    folder.mkdir(parents=True)
+    (folder / "tensors.safetensors").write_bytes(b"state")
+    about = {"role": "preparation of unlearnrec", "dataset": "baby", "backbone": {"name": "mgcn"}, "seed": 3}
+    record = {"tensors_sha256": checksum(folder / "tensors.safetensors"), "about": about}
+    (folder / "record.json").write_text(json.dumps(record))
+    os.utime(folder, (time.time() - days * 86_400,) * 2)
+    return folder
+
+
+def test_prepared_states_are_listed_verified_and_pruned_by_age(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model(tmp_path, "weights")
+    prepared(tmp_path, "whole")
+    assert (run(tmp_path, "list"), run(tmp_path, "verify")) == (0, 0)
+    printed = capsys.readouterr().out
+    assert all(text in printed for text in ("whole", "preparation of", "1 models, 1 prepared states"))
+    (prepared(tmp_path, "gone", days=40.0) / "tensors.safetensors").unlink()
+    assert run(tmp_path, "verify") == 1
+    assert "gone: its tensors are missing" in capsys.readouterr().out
+    assert {entry.folder.name for entry in prune(tmp_path, None, keep={"weights"}, dry=False)} == set()
+    os.utime(tmp_path / "prepared" / "gone", (time.time() - 40 * 86_400,) * 2)
+    assert {entry.folder.name for entry in prune(tmp_path, 30.0, keep=None, dry=False)} == {"gone"}
+    assert [entry.folder.name for entry in entries(tmp_path)] == ["weights", "whole"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from bench.cell.setting import SettingStage
 from bench.cell.unlearn import UnlearnStage
 from datasets.item_graphs import knn_graph
 from models.base import Recommender
+from tests.bench.cache.records import rewrite
 from tests.bench.cell.test_pipeline import planned
 from unlearning.base import Problem, UnlearningMethod
 
@@ -42,7 +42,7 @@ def run(folder: Path, *overrides: str) -> tuple[CellResult, Problem]:
 def slow_down(folder: Path) -> None:
     """Pretend that building each known graph had taken ``EACH`` seconds."""
     for path in (folder / "cache" / "item_graphs").glob("*/record.json"):
-        path.write_text(json.dumps({**json.loads(path.read_text()), "seconds": EACH}))
+        rewrite(path, seconds=EACH)
 
 
 def online(result: CellResult) -> float:

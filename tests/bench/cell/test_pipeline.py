@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
+from bench.cell.pipeline import CellPipeline
 from bench.cell.run import run_cell
 from bench.cell.unlearn import UnlearningDiverged
 from bench.config.compose import expand
+from bench.measure.lists import LISTS_FILE
 from bench.plan.planner import PlannedCell, Planner
-from bench.record.names import FORGET_RECALL, SPEEDUP, TEST_RECALL
+from bench.record.names import FORGET_RECALL, HEADLINES, SPEEDUP, TEST_RECALL
 from bench.record.store import Store
 from datasets.errors import InputError
 from tests.bench.cells import TINY
@@ -31,6 +34,19 @@ def test_what_a_run_holds(tmp_path: Path) -> None:
         FORGET_RECALL,
         SPEEDUP,
         "time/warmup_seconds",
+        "time/speedup",
+        "time/processor_share",
+        "time/contended",
+        "train/gold_processor_share",
+        "cost/unlearn_steps",
+        "cost/unlearn_propagations",
+        "cost/gold_steps",
+        "cost/gold_propagations",
+        "test_withdrawn/pairs",
+        "test_withdrawn/users_without_targets",
+        "test_cold/users",
+        "data/users_without_train",
+        "data/test_of_cold_users",
         "audit/membership/balanced_accuracy",
     } <= (run.data.metrics.keys())
     assert run.data.params["method.alpha"] == "0.2"
@@ -43,7 +59,23 @@ def test_what_a_run_holds(tmp_path: Path) -> None:
     assert dataset.dataset.digest == cell.keys.data
     assert '"num_users": 200' in dataset.dataset.profile
     names = {file.path for file in store.client.list_artifacts(run.info.run_id)}
-    assert names == {"audits.safetensors", "per_user.safetensors", "trajectory.json"}
+    assert names == {"audits.safetensors", LISTS_FILE, "per_user.safetensors", "trajectory.json"}
+    lists = load_file(store.client.download_artifacts(run.info.run_id, LISTS_FILE, str(tmp_path)))
+    assert lists["users"].tolist() == list(range(200)), "fewer users than evaluate.lists: all of them"
+    assert (lists["items"].shape, lists["group"].shape) == ((200, 20), (200,))
+    assert not [name for name in HEADLINES if "distance" in name]
+
+
+def test_cells_of_one_data_set_store_the_lists_of_the_same_users(tmp_path: Path) -> None:
+    kept = []
+    for number, overrides in enumerate((["method=original"], ["method=reset", "seed=1"], ["regime=item"])):
+        cell = planned(tmp_path, "method=graph_only", "evaluate.lists=60", *overrides)
+        lists = CellPipeline(cell).run().measured.lists
+        kept.append((lists["users"].tolist(), lists["items"].tolist()))
+        assert len(lists["users"]) == 60, number
+    users, items = zip(*kept, strict=True)
+    assert users[0] == users[1] == users[2]
+    assert items[0] != items[1] != items[2]
 
 
 def test_gold_and_original_are_their_own_yardstick(tmp_path: Path) -> None:
@@ -51,7 +83,7 @@ def test_gold_and_original_are_their_own_yardstick(tmp_path: Path) -> None:
     for method in ("original", "retrain"):
         cell = planned(tmp_path, f"method={method}")
         metrics[method] = Store(cell.config.tracking).client.get_run(run_cell(cell)).data.metrics
-    assert metrics["retrain"]["gold_distance/overlap_at_20"] == 1.0
+    assert metrics["retrain"]["gold_distance_same_seed/overlap_at_20"] == 1.0
     assert metrics["retrain"][SPEEDUP] == 1.0
     assert SPEEDUP not in metrics["original"], "nothing was unlearned, so there is nothing to speed up"
 

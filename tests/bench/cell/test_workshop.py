@@ -17,9 +17,9 @@ from bench.cell.workshop import CellWorkshop, content_of, scheduled
 from bench.config.compose import expand
 from bench.machine.timing import Stopwatch
 from bench.plan.planner import PlannedCell, Planner
+from bench.plan.request import draw
 from bench.record.store import Store
 from datasets.interactions import InteractionData
-from datasets.requests import draw
 from tests.bench.cells import TINY
 from tests.tiny import tiny_data
 from unlearning.base import Problem

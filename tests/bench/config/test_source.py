@@ -18,10 +18,11 @@ METHOD = '''"""A method."""
 from dataclasses import dataclass
 import torch_that_is_not_installed
 from plugin.shared import scale
+from unlearning.options import MethodOptions
 
 
 @dataclass(frozen=True)
-class MineOptions:
+class MineOptions(MethodOptions):
     """Knobs."""
     step: float = 0.5
 
@@ -61,7 +62,8 @@ def digest_now() -> str:
 
 def test_options_and_constants_are_read_without_importing(plugin: Path) -> None:
     options = options_of("method", "mine")
-    assert [field.name for field in dataclasses.fields(options)] == ["step"]
+    shared = ["graph_at_unlearning", "graph_at_evaluation"]
+    assert [field.name for field in dataclasses.fields(options)] == [*shared, "step"]
     assert options().step == 0.5
     assert class_constant("method", "mine", "exact", default=False) is True
     assert class_constant("method", "mine", "absent", default=7) == 7
@@ -77,6 +79,17 @@ def test_digest_follows_code_and_imports_but_not_comments(plugin: Path) -> None:
     assert changed != before
     (plugin / "mine.py").write_text(METHOD.replace("0.5", "0.6"))
     assert digest_now() not in (before, changed)
+
+
+@pytest.mark.parametrize(
+    "line", ["from .shared import scale", "from . import shared", "from plugin import scale"]
+)
+def test_digest_follows_every_way_to_import_from_the_own_package(plugin: Path, line: str) -> None:
+    (plugin / "mine.py").write_text(METHOD.replace("from plugin.shared import scale", line))
+    before = digest_now()
+    for file in ("__init__.py", "shared.py"):
+        (plugin / file).write_text(SHARED.replace("1.0", "2.0"))
+    assert digest_now() != before
 
 
 @pytest.mark.parametrize("kind", ["backbone", "method", "reader"])

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch_geometric.metrics import LinkPredNDCG, LinkPredRecall
 
-from bench.measure.evaluate import PairIndex, evaluate_split, exposure, top_items
+from bench.measure.evaluate import evaluate_split, top_items
+from datasets.pairs import PairIndex
 
 CHUNK = 1000
 
@@ -93,10 +94,3 @@ def test_chunks_do_not_change_the_result() -> None:
         for chunk in (30, 10**6)
     ]
     assert torch.equal(*results)
-
-
-def test_exposure_counts_slots_of_target_items() -> None:
-    scores = torch.tensor([[3.0, 2.0, 1.0, 0.0], [0.0, 1.0, 2.0, 3.0]])
-    nothing = PairIndex(torch.empty(2, 0, dtype=torch.long), 2, 4)
-    share = exposure(lambda ids: scores[ids].clone(), torch.arange(2), nothing, torch.tensor([0]), CHUNK, k=2)
-    assert share == 0.25

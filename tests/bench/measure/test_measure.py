@@ -8,8 +8,8 @@ import torch
 from bench.config.registry import load_class
 from bench.config.source import options_of
 from bench.measure.yardstick import Measurement
+from bench.plan.request import draw
 from datasets.request_options import RequestOptions
-from datasets.requests import draw
 from models.base import Recommender
 from tests.tiny import tiny_data
 
@@ -61,7 +61,7 @@ def test_training_pairs_are_masked_by_the_graph_of_evaluation() -> None:
 
 def test_a_model_is_at_no_distance_from_itself() -> None:
     metrics = measured(tiny_data().valid, "user")
-    for group in ("gold_distance", "gold_distance_touched_users"):
+    for group in ("gold_distance_same_seed", "gold_distance_same_seed_touched_users"):
         assert metrics[f"{group}/overlap_at_20"] == pytest.approx(1.0)
         assert metrics[f"{group}/js_divergence"] == pytest.approx(0.0, abs=1e-7)
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from bench.record.names import FORGET_RECALL, SPEEDUP, TEST_RECALL
+from bench.record.names import (
+    BREAK_EVEN,
+    CONTENDED,
+    FORGET_RECALL,
+    MIA_BALANCED_ACCURACY,
+    OFFLINE_SECONDS,
+    PROPAGATIONS,
+    SPEEDUP,
+    STEPS,
+    TEST_RECALL,
+)
 from bench.sweep.summary import Row, print_rows
 
 
@@ -51,10 +61,47 @@ def test_a_missing_cell_shows_as_missing() -> None:
 
 
 def test_fits_eighty_columns() -> None:
+    more = {MIA_BALANCED_ACCURACY: 0.5, STEPS: 12345.0, PROPAGATIONS: 4.5e6}
     others = [row("original", 0.1, 0.6), row("retrain", 0.1, 0.1)]
-    lines = printed([*others, row("graph_only", 0.1, 0.2, **{SPEEDUP: 12345.6})])
+    lines = printed([*others, row("bad_teacher", 0.1, 0.2, **{SPEEDUP: 12345.6, **more})])
     assert max(map(len, lines)) <= 80
-    assert line_of("graph_only", lines)[4] == "12,345.6x"
+    assert line_of("bad_teacher", lines)[4:8] == ["0.500", "12,345.6x**", "12.3k", "4.5M"]
+
+
+def test_work_without_a_device_stands_beside_a_speed_up() -> None:
+    lines = printed([row("tru", 0.1, 0.2, **{SPEEDUP: 3.0, STEPS: 930.0, PROPAGATIONS: 0.0})])
+    assert line_of("tru", lines)[4:7] == ["3.0x", "930", "0"]
+    assert not any("steps" in line for line in printed([row("tru", 0.1, 0.2)]))
+
+
+def test_a_speed_up_of_shared_processors_has_a_sign_and_no_mark() -> None:
+    lines = printed(
+        [
+            row("original", 0.1, 0.6),
+            row("retrain", 0.1, 0.1),
+            row("tru", 0.1, 0.2, **{SPEEDUP: 9.0, CONTENDED: 1.0}),
+            row("mmrecun", 0.1, 0.2, **{SPEEDUP: 3.0, CONTENDED: 0.0}),
+        ]
+    )
+    assert [line_of(method, lines)[4] for method in ("tru", "mmrecun")] == ["~9.0x", "3.0x**"]
+    assert any(line.startswith("~ the processors were shared") for line in lines)
+
+
+def test_what_was_prepared_is_said_below_the_table_with_when_it_pays_off() -> None:
+    lines = printed(
+        [
+            row("tru", 0.1, 0.2, **{OFFLINE_SECONDS: 0.0, SPEEDUP: 3.0}),
+            row("ultrare", 0.1, 0.2, **{OFFLINE_SECONDS: 1234.5, SPEEDUP: 0.5}),
+            row("unlearnrec", 0.1, 0.2, **{OFFLINE_SECONDS: 30.0, SPEEDUP: 9.0, BREAK_EVEN: 2.31}),
+            row("ssd", 0.1, 0.2, **{OFFLINE_SECONDS: 4.0}),
+        ]
+    )
+    text = "\n".join(lines)
+    assert "unlearnrec: 30.0 s before any request, paid off after 2.3 requests" in text
+    assert "ultrare: 1,234.5 s before any request, never paid off." in text
+    assert "ssd: 4.0 s before any request.\n" in text, "no speed-up: the times are of two machines"
+    assert "tru: " not in text
+    assert max(map(len, lines)) <= 80
 
 
 def test_what_takes_several_seeds_is_not_shown_for_one() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from bench.config.compose import expand
 from bench.config.registry import load_class
 from bench.config.source import options_of
 from bench.record.progress import progress
@@ -19,6 +20,7 @@ from bench.train.options import TrainConfig
 from datasets.errors import InputError
 from datasets.sampling import Batch
 from models.base import Recommender
+from tests.bench.machine.clocks import stop_time
 from tests.tiny import tiny_data
 
 needs_compiler = pytest.mark.skipif(
@@ -57,6 +59,7 @@ def test_a_compiled_training_is_an_eager_one_and_compiles_off_the_clock(
     monkeypatch.setattr("bench.train.loop.train_epoch", counted)
     compiled, compiled_record = trained("lightgcn", replace(TWO_EPOCHS, compile=True))
     assert graphs[0] == graphs[1] > 0
+    assert (record.propagations, compiled_record.propagations) == (12, None)
     assert [point["loss"] for point in compiled_record.curve] == pytest.approx(
         [point["loss"] for point in record.curve], abs=1e-5
     )
@@ -119,3 +122,67 @@ def test_records_of_before_item_graphs_were_timed_are_read() -> None:
     values = record.to_json()
     del values["item_graph_seconds"]
     assert TrainingRecord.from_json(values) == replace(record, item_graph_seconds=0.0)
+
+
+def test_records_of_before_costs_were_taken_say_that_they_do_not_know() -> None:
+    _, record = trained("lightgcn", TrainConfig(max_epochs=1))
+    values = record.to_json()
+    del values["propagations"], values["processor_share"]
+    assert TrainingRecord.from_json(values) == replace(record, propagations=None, processor_share=None)
+
+
+@pytest.mark.parametrize(("name", "layers"), [("lightgcn", 2), ("bpr", 0)])
+def test_propagations_are_those_of_the_steps_alone(name: str, layers: int) -> None:
+    """Two epochs of three steps; evaluation and the discarded pass before the clock do not count."""
+    _, record = trained(name, TWO_EPOCHS)
+    assert (record.steps, record.propagations) == (6, 6 * layers)
+
+
+def test_a_record_says_what_share_of_the_processors_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = stop_time(monkeypatch)
+
+    def epoch(*arguments: Any) -> float:
+        time.pass_by(wall=10.0, processor=7.0)
+        return train_epoch(*arguments)
+
+    monkeypatch.setattr("bench.train.loop.train_epoch", epoch)
+    _, record = trained("bpr", TWO_EPOCHS, item_graph_seconds=100.0)
+    assert (record.seconds, record.processor_share) == (120.0, 0.7)
+
+
+RISING_THEN_FALLING = [0.1, 0.3, 0.2, 0.15]
+
+
+def test_fixed_epochs_keep_the_last_weights_and_select_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(**options: Any) -> tuple[dict[str, torch.Tensor], TrainingRecord]:
+        answers = iter(RISING_THEN_FALLING)
+        monkeypatch.setattr("bench.train.loop.ValidationProbe.__call__", lambda *_: next(answers))
+        config = TrainConfig(batch_size=100, learning_rate=0.01, **options)
+        model, record = trained("bpr", config)
+        return {name: value.clone() for name, value in model.state_dict().items()}, record
+
+    fixed, record = run(stop="fixed", fixed_epochs=4, patience=0, max_epochs=1)
+    assert (record.epochs, record.best_epoch, record.stopped_by) == (4, 4, "fixed")
+    assert (record.best_recall, record.seconds_to_best) == (0.15, record.seconds)
+    assert [point["valid_recall_at_20"] for point in record.curve] == RISING_THEN_FALLING
+    best, stopped = run(max_epochs=4)
+    assert (stopped.epochs, stopped.best_epoch, stopped.stopped_by) == (4, 2, "max_epochs")
+    two, _ = run(stop="fixed", fixed_epochs=2)
+    assert all(torch.equal(best[name], value) for name, value in two.items())
+    assert not any(torch.equal(best[name], value) for name, value in fixed.items())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (
+            ["train.stop=fixed"],
+            r"train\.stop=fixed needs a number of epochs: set train\.fixed_epochs=<number>\.",
+        ),
+        (["train.fixed_epochs=3"], r"train\.fixed_epochs=3 has no effect with train\.stop=patience: .*"),
+        (["train.stop=soon"], r"train\.stop=soon is not valid: .*"),
+    ],
+)
+def test_a_stopping_rule_without_its_number_is_one_sentence(overrides: list[str], sentence: str) -> None:
+    with pytest.raises(InputError, match=f"^{sentence}$"):
+        expand(overrides, multirun=False)

@@ -19,13 +19,14 @@ from bench.config.schema import CONFIG_DIR, Choice
 from bench.config.source import options_of
 from bench.config.space import SearchOption, search_space
 from bench.config.tuned import read_tuned, tuned_file
-from bench.measure.selection import DIVERGED_SCORE
+from bench.measure.selection import DIVERGED_SCORE, Rule
 from bench.plan.keys import cell_keys
 from bench.plan.planner import PlannedCell, Planner
 from bench.record.names import FORGET_RECALL, TUNED_TAG, TUNING_SECONDS_TAG, VALID_RECALL
 from bench.record.store import Store
 from bench.tune import run as tune_run
 from bench.tune.__main__ import main
+from bench.tune.loop import TuneConfig
 from bench.tune.record import Trial, recorded_trials, tuning
 from bench.tune.suggest import Suggester
 from bench.tune.trial import TrialPipeline
@@ -48,8 +49,10 @@ def tunable() -> list[str]:
 
 
 @pytest.mark.parametrize("method", tunable())
-def test_every_method_with_options_has_a_search_space_that_fits_them(method: str) -> None:
-    space = search_space(method)
+def test_every_method_with_options_has_a_search_space_that_fits_them(
+    method: str, config_dir: str | None
+) -> None:
+    space = search_space(method, config_dir)
     assert not SHARED & set(space), "the graph choice is part of the setting, not of a method's tuning"
 
 
@@ -76,6 +79,12 @@ def test_a_wrong_search_space_is_one_sentence(content: str, part: str, tmp_path:
         search_space("finetune", str(tmp_path))
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_tune_selects_by_the_defaults_of_the_rule_which_its_file_states() -> None:
+    stated = yaml.safe_load((CONFIG_DIR / "tune.yaml").read_text(encoding="utf-8"))
+    assert stated == dataclasses.asdict(TuneConfig())
+    assert dataclasses.asdict(Rule()).items() <= stated.items()
 
 
 # Suggestions.
@@ -242,6 +251,17 @@ def test_a_tune_writes_its_choice_and_what_it_cost(
     for found in Store(tuning(config.tracking)).runs("tags.`lethe.kind` = 'trial'"):
         assert not any("test" in name for name in found.data.metrics)
         assert {"device.name", "device.threads"} <= found.data.tags.keys()
+
+
+def test_a_trial_says_what_ran_and_what_it_cost(template: Path, tmp_path: Path) -> None:
+    furnish(tmp_path, template)
+    overrides = ["method=mmrecun", "method.form=ascent", "method.repair_batches=1", "budget=1"]
+    assert main([*TINY, *places(tmp_path), *overrides]) == 0
+    cell = planned(tmp_path, *overrides[:-1])
+    (run,) = Store(tuning(cell.config.tracking)).runs("tags.`lethe.kind` = 'trial'")
+    assert "form ascent" in run.data.tags["note.reading"]
+    whole = Store(cell.config.tracking).client.get_run(run_cell(cell))
+    assert run.data.metrics["cost/unlearn_examples"] == whole.data.metrics["cost/unlearn_examples"] > 0
 
 
 def test_a_killed_tune_goes_on_where_it_was(

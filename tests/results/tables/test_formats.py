@@ -16,10 +16,10 @@ from results.__main__ import main as command
 from results.formats.latex import document, escaped, to_latex
 from results.formats.markdown import to_markdown
 from results.names.headlines import GOLD
-from results.tables.grid import Grid
 from results.tables.layout import Scope, layout
 from results.tables.measured import MeasuredTable, measure
-from results.tables.printed import grid
+from results.tables.printed import text_table
+from results.tables.text_table import TextTable
 from tests.results.tables.table_one import ARGUMENTS
 
 
@@ -58,12 +58,12 @@ def test_csv_has_every_place_unrounded(uri: str, capsys: pytest.CaptureFixture[s
     assert 0.05 < float(tru["p"]) <= float(tru["p_holm"])
 
 
-def grid_of(table: MeasuredTable) -> Grid:
-    return grid(table, [])
+def printed(table: MeasuredTable) -> TextTable:
+    return text_table(table, [])
 
 
 def test_latex_has_booktabs_rules_merged_labels_and_a_header_of_two_lines(table: MeasuredTable) -> None:
-    text = to_latex(grid_of(table))
+    text = to_latex(printed(table))
     for part in (
         r"\toprule",
         r"\midrule",
@@ -86,7 +86,7 @@ def test_latex_has_booktabs_rules_merged_labels_and_a_header_of_two_lines(table:
 
 def test_a_table_that_is_too_long_for_a_page_becomes_several() -> None:
     long = measure(layout("tru-table-1", Scope(seeds=(0,), backbones=("nosuch", "nothing"))), [])
-    text = to_latex(grid_of(long))
+    text = to_latex(printed(long))
     assert text.count(r"\begin{table*}") == text.count(r"\end{table*}") == 2
     assert r"\label{tab:tru-table-1-2}" in text
     assert "part 1 of 2" in text
@@ -115,5 +115,5 @@ def test_latex_compiles(uri: str, name: str, tmp_path: Path) -> None:
 
 
 def test_small_markdown_of_a_single_label_table() -> None:
-    text = to_markdown(grid_of(measure(layout("backbone-reference", Scope(backbones=("mgcn",))), [])))
+    text = to_markdown(printed(measure(layout("backbone-reference", Scope(backbones=("mgcn",))), [])))
     assert "| MGCN | missing | 0.0964<sup>a</sup>" in text.replace("<sup>b</sup>", "<sup>a</sup>")

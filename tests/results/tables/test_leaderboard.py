@@ -8,11 +8,17 @@ import pytest
 
 from bench.config.schema import TrackingConfig
 from bench.record.names import (
+    BREAK_EVEN,
     CELL_KEY_TAG,
+    CONTENDED,
     FORGET_RECALL,
     KIND_TAG,
     MIA_BALANCED_ACCURACY,
+    OFFLINE_SECONDS,
+    PROPAGATIONS,
     SPEEDUP,
+    SPEEDUP_TO_END,
+    STEPS,
     TEST_RECALL,
 )
 from bench.record.store import Store
@@ -21,8 +27,8 @@ from results.names.headlines import LIST_EXCESS
 from results.runs.frame import CellRun, cells, runs
 from results.runs.groups import grouped
 from results.runs.settings import variants
-from results.tables.grid import Grid, Text
 from results.tables.leaderboard import leaderboard
+from results.tables.text_table import Text, TextTable
 from tests.results.store import model_lists, record, store, table_cell
 
 
@@ -49,18 +55,18 @@ def made(method: str, seed: int, ended: int = 0, request: int = 0, **metrics: fl
     return CellRun(name, name, "FINISHED", labels, params, named, {}, ended)
 
 
-def board(found: list[CellRun]) -> Grid:
+def board(found: list[CellRun]) -> TextTable:
     return leaderboard(grouped(found, {}))
 
 
-def column(grid: Grid, title: str) -> dict[str, Text]:
+def column(table: TextTable, title: str) -> dict[str, Text]:
     """By method, the text of a column."""
-    at = [name for name, _ in grid.header].index(title)
-    return {names[3]: texts[at] for names, texts in grid.rows}
+    at = [name for name, _ in table.header].index(title)
+    return {names[3]: texts[at] for names, texts in table.rows}
 
 
-def marks(grid: Grid, title: str) -> dict[str, str]:
-    return {method: text.mark for method, text in column(grid, title).items() if text.mark}
+def marks(table: TextTable, title: str) -> dict[str, str]:
+    return {method: text.mark for method, text in column(table, title).items() if text.mark}
 
 
 def test_frame_holds_the_latest_finished_run_of_each_cell(uri: str) -> None:
@@ -76,45 +82,45 @@ def test_runs_tell_why_a_cell_failed(uri: str) -> None:
 
 
 def test_leaderboard_is_mean_and_deviation_over_seeds(uri: str) -> None:
-    grid = board(runs(uri, "lethe"))
-    assert grid.header == (("over", ""), ("test recall@20", ""))
+    table = board(runs(uri, "lethe"))
+    assert table.header == (("over", ""), ("test recall@20", ""))
     over = Text("1 request x 2 seeds", tail="; code not recorded")
-    assert grid.rows == ((("d", "b", "user", "tru"), (over, Text("0.1500", tail=" ± 0.0707"))),)
+    assert table.rows == ((("d", "b", "user", "tru"), (over, Text("0.1500", tail=" ± 0.0707"))),)
 
 
 def test_two_requests_are_averaged_and_their_spread_stands_apart() -> None:
     values = {(0, 0): 0.1, (0, 1): 0.2, (1, 0): 0.5, (1, 1): 0.6}
-    grid = board([made("tru", s, request=r, test__recall_at_20=v) for (r, s), v in values.items()])
-    assert column(grid, "over")["tru"].plain == "2 requests x 2 seeds"
+    table = board([made("tru", s, request=r, test__recall_at_20=v) for (r, s), v in values.items()])
+    assert column(table, "over")["tru"].plain == "2 requests x 2 seeds"
     # .0707: seeds within a request; .2828: the means .15 and .55 of the requests
-    assert column(grid, "test recall@20")["tru"] == Text("0.3500", tail=" ± 0.0707 / 0.2828")
+    assert column(table, "test recall@20")["tru"] == Text("0.3500", tail=" ± 0.0707 / 0.2828")
 
 
 def test_what_is_no_full_product_says_how_many_cells_there_are() -> None:
-    grid = board([made("tru", s, request=r, test__recall_at_20=0.1) for r, s in ((0, 0), (0, 1), (1, 0))])
-    assert column(grid, "over")["tru"].plain == "3 of 2 requests x 2 seeds"
+    table = board([made("tru", s, request=r, test__recall_at_20=0.1) for r, s in ((0, 0), (0, 1), (1, 0))])
+    assert column(table, "over")["tru"].plain == "3 of 2 requests x 2 seeds"
 
 
 def test_one_seed_has_no_deviation_and_a_missing_metric_is_a_dash() -> None:
-    grid = board([made("tru", 0, test__recall_at_20=0.25), made("reset", 0, time__speedup=12.0)])
-    assert column(grid, "test recall@20")["tru"].plain == "0.2500"
-    assert [text.plain for text in column(grid, "test recall@20").values()] == ["-", "0.2500"]
-    assert column(grid, "speed-up")["reset"].plain == "12.0"
+    table = board([made("tru", 0, test__recall_at_20=0.25), made("reset", 0, time__speedup_to_best=12.0)])
+    assert column(table, "test recall@20")["tru"].plain == "0.2500"
+    assert [text.plain for text in column(table, "test recall@20").values()] == ["-", "0.2500"]
+    assert column(table, "speed-up")["reset"].plain == "12.0"
 
 
 def test_best_and_second_are_methods_and_forgetting_is_ranked_by_the_distance_to_gold() -> None:
     values = {"original": 0.9, "retrain": 0.1, "tru": 0.0, "mmrecun": 0.15, "reset": 0.5}
-    grid = board([made(m, 0, forget__recall_at_20=v, test__recall_at_20=v) for m, v in values.items()])
-    assert marks(grid, "test recall@20") == {"reset": "best", "mmrecun": "second"}
-    assert marks(grid, "forget") == {"mmrecun": "best", "tru": "second"}
+    table = board([made(m, 0, forget__recall_at_20=v, test__recall_at_20=v) for m, v in values.items()])
+    assert marks(table, "test recall@20") == {"reset": "best", "mmrecun": "second"}
+    assert marks(table, "forget") == {"mmrecun": "best", "tru": "second"}
 
 
 def test_methods_are_compared_on_the_seeds_that_they_share() -> None:
     tru = [made("tru", seed, test__recall_at_20=value) for seed, value in enumerate((0.5, 0.1))]
     other = made("mmrecun", 0, test__recall_at_20=0.4)
-    grid = board([*tru, other])
-    assert marks(grid, "test recall@20") == {"tru": "best", "mmrecun": "second"}, ".5 against .4 on seed 0"
-    found = column(grid, "test recall@20")
+    table = board([*tru, other])
+    assert marks(table, "test recall@20") == {"tru": "best", "mmrecun": "second"}, ".5 against .4 on seed 0"
+    found = column(table, "test recall@20")
     assert found["tru"] == Text("0.3000", "best", tail=" ± 0.2828")
     assert found["mmrecun"] == Text("0.4000", "second", tail=" [1/2]")
 
@@ -122,9 +128,9 @@ def test_methods_are_compared_on_the_seeds_that_they_share() -> None:
 def test_a_stray_cell_does_not_decide_for_those_that_have_all() -> None:
     full = {"tru": (0.3, 0.3, 0.1), "mmrecun": (0.2, 0.2, 0.6), "reset": (0.1, 0.1, 0.1)}
     found = [made(m, s, test__recall_at_20=v) for m, own in full.items() for s, v in enumerate(own)]
-    grid = board([*found, made("finetune", 0, test__recall_at_20=0.9)])
-    assert marks(grid, "test recall@20") == {"mmrecun": "best", "tru": "second"}
-    assert column(grid, "test recall@20")["finetune"].tail == " [1/3]"
+    table = board([*found, made("finetune", 0, test__recall_at_20=0.9)])
+    assert marks(table, "test recall@20") == {"mmrecun": "best", "tru": "second"}
+    assert column(table, "test recall@20")["finetune"].tail == " [1/3]"
 
 
 def test_a_column_that_fewer_cells_have_says_so_and_gold_counts_by_request() -> None:
@@ -132,15 +138,15 @@ def test_a_column_that_fewer_cells_have_says_so_and_gold_counts_by_request() -> 
     found[0].metrics[MIA_BALANCED_ACCURACY] = 0.6
     found += [made("tru", 0, request=1, forget__recall_at_20=0.4)]
     found += [made("retrain", 0, request=r, forget__recall_at_20=v) for r, v in ((0, 0.1), (1, 0.4))]
-    grid = board(found)
-    assert column(grid, "attack bal. acc.")["tru"].tail == " [1/3]"
-    assert marks(grid, "forget") == {"tru": "best", "mmrecun": "best"}, "each is at gold of its request"
+    table = board(found)
+    assert column(table, "attack bal. acc.")["tru"].tail == " [1/3]"
+    assert marks(table, "forget") == {"tru": "best", "mmrecun": "best"}, "each is at gold of its request"
 
 
 def test_a_later_run_of_the_same_seed_replaces_what_it_measured_anew() -> None:
     (one,) = grouped(
         [
-            made("tru", 0, 1, test__recall_at_20=0.1, time__speedup=9.0),
+            made("tru", 0, 1, test__recall_at_20=0.1, time__speedup_to_best=9.0),
             made("tru", 0, 2, test__recall_at_20=0.3),
         ],
         {},
@@ -157,12 +163,35 @@ def test_speed_is_marked_for_methods_that_forget_and_a_dash_has_its_reason() -> 
         metrics = {FORGET_RECALL: value, "time/unlearn_seconds": 2.0 if method in speed else 0.0}
         found.append(made(method, 0, **metrics, **({SPEEDUP: speed[method]} if method in speed else {})))
     found.append(made("ssd", 0, **{FORGET_RECALL: 0.2, "time/unlearn_seconds": 2.0}))
-    grid = board(found)
-    assert marks(grid, "speed-up") == {"mmrecun": "best", "tru": "second"}
-    dashes = {method: text.signs for method, text in column(grid, "speed-up").items() if text.plain == "-"}
+    table = board(found)
+    assert marks(table, "speed-up") == {"mmrecun": "best", "tru": "second"}
+    dashes = {method: text.signs for method, text in column(table, "speed-up").items() if text.plain == "-"}
     assert dashes == {"original": "a", "ssd": "b"}
-    assert "a: no speed-up: original: nothing is unlearned." in grid.notes
-    assert any(note.startswith("b: no speed-up: gold was trained on another device") for note in grid.notes)
+    assert "a: no speed-up: original: nothing is unlearned." in table.notes
+    assert any(note.startswith("b: no speed-up: gold was trained on another device") for note in table.notes)
+
+
+def test_a_speed_up_of_shared_processors_is_signed_and_not_marked() -> None:
+    def timed(method: str, forget: float, speed: float, contended: float) -> CellRun:
+        return made(method, 0, **{FORGET_RECALL: forget, SPEEDUP: speed, CONTENDED: contended})
+
+    references = [made("original", 0, forget__recall_at_20=0.8), made("retrain", 0, forget__recall_at_20=0.2)]
+    methods = [timed("tru", 0.1, 50.0, 1.0), timed("mmrecun", 0.1, 9.0, 0.0), timed("ssd", 0.1, 5.0, 0.0)]
+    table = board([*references, *methods])
+    assert marks(table, "speed-up") == {"mmrecun": "best", "ssd": "second"}
+    sign = column(table, "speed-up")["tru"].signs
+    assert any(note.startswith(f"{sign}: processors were shared with others") for note in table.notes)
+
+
+def test_cost_without_a_device_and_before_the_request_stands_beside_a_speed_up() -> None:
+    costs = {SPEEDUP: 2.0, SPEEDUP_TO_END: 3.0, STEPS: 1200.0, PROPAGATIONS: 9600.0}
+    costs |= {OFFLINE_SECONDS: 40.0, BREAK_EVEN: 3.5}
+    table = board([made("tru", 0, **costs), made("reset", 0, **{SPEEDUP: 9.0})])
+    titles = [title for title, _ in table.header]
+    assert titles[1:3] == ["speed-up", "speed-up to end of patience"]
+    found = [column(table, title)["tru"].plain for title in titles[1:]]
+    assert found == ["2.0000", "3.0000", "1200", "9600", "40.0", "3.5000"]
+    assert column(table, "break-even requests")["reset"].plain == "-"
 
 
 def test_other_options_are_a_row_of_their_own_and_other_requests_are_not(tmp_path: Path) -> None:
@@ -172,10 +201,10 @@ def test_other_options_are_a_row_of_their_own_and_other_requests_are_not(tmp_pat
     record(place, table_cell(0, "tru", "method.gate=false"), {TEST_RECALL: 0.2})
     record(place, table_cell(0, "tru", "train.batch_size=99"), {TEST_RECALL: 0.1})
     found = runs(place.uri, "lethe")
-    grid = leaderboard(grouped(found, variants(found)))
-    assert grid.labels[-1] == "options"
-    assert [names[-1] for names, _ in grid.rows] == ["default", "gate=False", "train.batch_size=99"]
-    assert grid.rows[0][1][0].plain == "2 requests x 1 seed"
+    table = leaderboard(grouped(found, variants(found)))
+    assert table.labels[-1] == "options"
+    assert [names[-1] for names, _ in table.rows] == ["default", "gate=False", "train.batch_size=99"]
+    assert table.rows[0][1][0].plain == "2 requests x 1 seed"
 
 
 def test_command_line(uri: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from results.runs.frame import per_user, runs
 from results.tables.layout import Scope, layout
 from results.tables.measured import MeasuredTable, measure
 from results.tables.missing import missing_cells, one_command
-from results.tables.printed import grid
+from results.tables.printed import text_table
 from results.tables.ranking import rank
 from tests.results.store import record, store, table_cell
 from tests.results.tables.table_one import SCOPE, STEP, TEST, at
@@ -50,7 +50,7 @@ def test_without_five_golds_there_is_no_unit(uri: str, tmp_path: Path) -> None:
     gap = at(found, "tru", "test recall@20").gap
     assert gap is not None
     assert (gap.units, gap.unit.why) == (None, "3 of 5 golds")
-    text = to_markdown(grid(rank(found), []))
+    text = to_markdown(text_table(rank(found), []))
     assert "| +0.0000 (n/a) |" in text
     assert "n/a with fewer than 5 golds (here 3)" in text
 
@@ -111,7 +111,7 @@ def test_requests_that_are_asked_for_are_averaged_and_filled(uri: str, tmp_path:
     assert own.lacking == (At(1, 1),)
     assert own.summary is not None
     assert own.summary.mean == pytest.approx((0.3 + 0.3 + 0.4) / 3)
-    text = to_markdown(grid(rank(found), []))
+    text = to_markdown(text_table(rank(found), []))
     assert "mean over 2 requests x 2 seeds" in text
     assert "[3/4]" in text
     wanted = {"method": "tru", "regime": "user", "regime.seed": "1", "seed": "1"}
@@ -129,7 +129,7 @@ def test_runs_of_other_code_are_left_out_and_said(tmp_path: Path) -> None:
     found = rank(measure(layout("tru-table-1", SCOPE), runs(place.uri, "lethe")))
     own = at(found, "tru", "test recall@20")
     assert own.values == {At(0, 0): 0.3, At(0, 2): 0.3}
-    text = to_markdown(grid(found, []))
+    text = to_markdown(text_table(found, []))
     assert "| 0.3000<sup>§</sup> ± 0.0000 [2/3] |" in text
     assert f"1 run of other code of method or backbone left out: {edited}." in text
     assert "§ other harness code:" in text

@@ -1,0 +1,1 @@
+"""Readers of further layouts; ``datasets.mmrec`` and ``datasets.synthetic`` are beside this package."""

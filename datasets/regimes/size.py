@@ -1,0 +1,27 @@
+"""How many of those that occur in training a drawn request takes."""
+
+from __future__ import annotations
+
+from datasets.errors import InputError
+from datasets.request_options import RequestOptions
+
+
+def number(options: RequestOptions, eligible: int) -> int:
+    """How many of the ``eligible`` users, items or pairs a drawn request takes (nearest to the ratio).
+
+    Raises:
+        InputError: if that is none or all of them, or neither ``count`` nor ``ratio`` is set.
+    """
+    if options.count is not None:
+        wanted, asked = options.count, f"regime.count={options.count}"
+    elif options.ratio is not None:
+        wanted, asked = round(options.ratio * eligible), f"regime.ratio={options.ratio}"
+    else:
+        raise InputError("regime.ratio and regime.count are both null: set one of them, or regime.file.")
+    if wanted == 0:
+        raise InputError(f"{asked} of {eligible} ({options.name} regime) selects nothing: ask for more.")
+    if wanted >= eligible:
+        raise InputError(
+            f"{asked} covers all {eligible} that occur in training ({options.name} regime): ask for fewer."
+        )
+    return wanted
