@@ -190,8 +190,10 @@ class CellConfig:
 
     @property
     def label(self) -> str:
-        """Short human name of the cell."""
-        return f"{self.data_name}/{self.backbone.name}/{self.regime.name}/{self.method.name}/seed {self.seed}"
+        """Short human name of the cell; the request is named where it is not the first."""
+        request = [f"request {self.regime.seed}"] if self.regime.seed else []
+        labels = [self.data_name, self.backbone.name, self.regime.name, self.method.name]
+        return "/".join([*labels, *request, f"seed {self.seed}"])
 
 
 def parse_cell(values: Mapping[str, Any]) -> CellConfig:

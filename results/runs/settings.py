@@ -18,10 +18,11 @@ from bench.config.schema import as_json
 from bench.config.source import options_of
 from bench.record.parameters import parameters
 from datasets.errors import InputError
+from results.runs.at import REQUEST_PARAM
 from results.runs.frame import CellRun
 
 COMPARED = ("dataset", "poison", "backbone", "regime", "method", "train", "repair")
-"""Groups of parameters that say what was run; seed, device and the way of running do not."""
+"""Groups of parameters that say what was run; seed, request, device and the way of running do not."""
 AUDIT_OPTIONS = "audit.options."
 """Of audits that ran. Which ones ran is not compared: a row takes each figure from a run that has it."""
 CHOSEN = ("backbone", "regime", "method")
@@ -58,8 +59,12 @@ def audit_differences(params: Mapping[str, str]) -> Parameters:
 
 
 def compared(params: Mapping[str, object]) -> Parameters:
-    """The parameters that say what was run, as MLflow writes them."""
-    return {key: str(value) for key, value in params.items() if key.partition(".")[0] in COMPARED}
+    """The parameters that say what was run, as MLflow writes them; which request it faced is none of them."""
+    return {
+        key: str(value)
+        for key, value in params.items()
+        if key.partition(".")[0] in COMPARED and key != REQUEST_PARAM
+    }
 
 
 def differences(params: Mapping[str, str], wanted: Mapping[str, str]) -> Parameters:
@@ -95,6 +100,7 @@ def command_of(run: CellRun, defaults: Defaults) -> str | None:
         return None
     options = [f"{key}={_written(value)}" for key, value in differences(compared(run.params), wanted).items()]
     audit = run.params.get("audit.name", "none")
+    options += [f"{REQUEST_PARAM}={run.request}"] if run.request else []
     options += [f"audit={audit}"] if audit != "none" else []
     if audits := audit_differences(run.params):
         ran = ",".join(re.findall(r"[\w-]+", run.params.get("audit.audits", "")))
