@@ -152,6 +152,8 @@ class UnlearnStage:
 
     def _prepared(self, method: UnlearningMethod, setting: CellSetting) -> tuple[object, float]:
         """What the method makes ready before any request, and the seconds that took."""
+        if type(method).prepare is UnlearningMethod.prepare:
+            return None, 0.0  # no stage, and no microseconds that could be taken for one
         config, watch = self._config, Stopwatch(self._device)
         purpose = f"prepare:{config.method.name}"
         known = Setting(
