@@ -18,6 +18,8 @@ from results.runs.frame import CellRun
 
 COMPARED = ("dataset", "poison", "backbone", "regime", "method", "train", "repair")
 """Groups of parameters that say what was run; seed, device, audits and the way of running do not."""
+RANKED = "evaluate.candidates"
+"""The one parameter that changes what the figures of a run mean."""
 CHOSEN = ("backbone", "regime", "method")
 """Labels that are the names of configuration groups."""
 
@@ -40,7 +42,8 @@ def expected(cells: Sequence[Sequence[str]]) -> list[tuple[dict[str, str], Param
 
 def compared(params: Mapping[str, object]) -> Parameters:
     """The parameters that say what was run, as MLflow writes them."""
-    return {key: str(value) for key, value in params.items() if key.partition(".")[0] in COMPARED}
+    chosen = {key for key in params if key.partition(".")[0] in COMPARED or key == RANKED}
+    return {key: str(value) for key, value in params.items() if key in chosen}
 
 
 def differences(params: Mapping[str, str], wanted: Mapping[str, str]) -> Parameters:

@@ -93,10 +93,13 @@ def test_other_options_are_a_row_of_their_own(tmp_path: Path) -> None:
     record(place, table_cell(0, "tru"), {TEST_RECALL: 0.3})
     record(place, table_cell(0, "tru", "method.gate=false"), {TEST_RECALL: 0.2})
     record(place, table_cell(0, "tru", "train.batch_size=99"), {TEST_RECALL: 0.1})
+    record(place, table_cell(0, "tru", "evaluate.candidates=remaining"), {TEST_RECALL: 0.4})
+    record(place, table_cell(1, "tru", "evaluate.lists=7"), {TEST_RECALL: 0.3})
     found = runs(place.uri, "lethe")
     grid = leaderboard(standings(found, variants(found)))
     assert grid.labels[-1] == "options"
-    assert [names[-1] for names, _ in grid.rows] == ["default", "gate=False", "train.batch_size=99"]
+    options = [names[-1] for names, _ in grid.rows]
+    assert options == ["default", "evaluate.candidates=remaining", "gate=False", "train.batch_size=99"]
 
 
 def test_command_line(uri: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
