@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
+from bench.arguments import in_one_piece, parsed, run_application
 from bench.config.compose import CONFIG_DIR, CONFIG_NAME, Grid, expand_grid, plain
 from bench.config.schema import parse_cell
 from bench.disk.locks import held, lock_file
@@ -43,9 +43,8 @@ def main(arguments: Sequence[str] | None = None, present: Presenter | None = Non
     """Run the command line; the exit code. ``present`` is told of a sweep that has ended."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
     command = shlex.join(["python", "-m", "bench", *argv])
-    known = get_args_parser().parse_intermixed_args(argv)
-    # Hydra wants its flags in one piece; people write overrides on both sides of -m.
-    argv = [a for a in argv if a not in known.overrides] + known.overrides
+    known = parsed(argv)
+    argv = in_one_piece(argv, known.overrides)
     try:
         with stopping():
             return _main(argv, known, command, present)
@@ -64,12 +63,12 @@ def main(arguments: Sequence[str] | None = None, present: Presenter | None = Non
 
 def _main(argv: list[str], known: argparse.Namespace, command: str, present: Presenter | None) -> int:
     if known.help or known.hydra_help or known.info or known.shell_completion:
-        return _hydra(argv)
+        return run_application(cell_job, argv)
     grid = expand_grid(known.overrides, known.multirun, known.config_dir)
     if not grid.multirun:
         argv += grid.tuned[0]
     if known.cfg:
-        return _hydra(argv)
+        return run_application(cell_job, argv)
     prepare_process(any(config.run.deterministic for config in grid.configs))
     check_launcher(grid.configs[0])
     announce()
@@ -96,9 +95,9 @@ def _run(
                 sweep.launch(grid.overrides, grid.shared, cell_task)
         elif due:
             with sweep.watched():
-                _hydra(argv)
+                run_application(cell_job, argv)
     code = sweep.report()
-    if present is not None and cells[0].config.tracking.publish and (due or len(cells) > 1):
+    if present is not None and cells[0].config.tracking.refresh and (due or len(cells) > 1):
         _present(present, sweep.ended())
     return code
 
@@ -111,26 +110,13 @@ def _present(present: Presenter, ended: EndedSweep) -> None:
         log.debug("presenting failed", exc_info=error)
         print(
             f"warning: MLflow's pages could not be brought up to date ({type(error).__name__}: "
-            f"{_first_line(error)}); all results are recorded, and python -m results publish makes the pages",
+            f"{_first_line(error)}); all results are recorded, and python -m results refresh makes the pages",
             file=sys.stderr,
         )
 
 
 def _first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), "no message")
-
-
-def _hydra(argv: list[str]) -> int:
-    """Hand over to Hydra; its exit code."""
-    before = sys.argv
-    sys.argv = [before[0], *argv]
-    try:
-        cell_job()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 @hydra.main(config_path=str(CONFIG_DIR), config_name=CONFIG_NAME, version_base="1.3")  # type: ignore[untyped-decorator]

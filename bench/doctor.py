@@ -91,7 +91,7 @@ def device(config: CellConfig) -> Iterator[Finding]:
     yield Finding(
         "device", "ok", f"device={config.device} is {info.type} ({info.name}), {info.threads} threads"
     )
-    from bench.machine.reproducible import THREADS, products_are_thread_invariant
+    from bench.machine.process import THREADS, products_are_thread_invariant
 
     if products_are_thread_invariant():
         text = f"run.deterministic=true: the same bits on {THREADS[0]} to {THREADS[-1]} threads"

@@ -78,18 +78,26 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    table = csv.DictReader(_lines(path))
+    table = csv.DictReader(_lines(path), strict=True)
     if "itemID" not in (table.fieldnames or ()):
         raise InputError(
             f"{path} has no column itemID: the first line must name the columns, itemID among them."
         )
-    for row in table:
+    for row in _readable(path, table):
         if None in row or None in row.values():
             raise InputError(
                 f"{path}, line {table.line_num} does not have the {len(table.fieldnames or ())} cells of "
                 "the header: correct the line."
             )
         yield table.line_num, row
+
+
+def _readable(path: Path, table: csv.DictReader[str]) -> Iterator[dict[str, Any]]:
+    try:
+        yield from table
+    except csv.Error as error:
+        where = f"{path}, line {table.reader.line_num}"
+        raise InputError(f"{where} cannot be read ({error}): correct the line.") from error
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -10,7 +10,7 @@ python -m results explain tru-table-1 mgcn/baby/user/tru "test recall@20"
 python -m results bundle export runs.zip              runs in one file, for another machine
 python -m results site                                everything as one HTML page
 python -m results figures                             figures for papers, PDF and PNG
-python -m results publish                             means over seeds and descriptions in MLflow's pages
+python -m results refresh                             means over seeds and descriptions in MLflow's pages
 python -m results ui                                  open these pages
 """
 
@@ -141,8 +141,8 @@ def _leaderboard(options: argparse.Namespace) -> int:
     if not any(run.finished for run in found):
         print(f"no finished cell in experiment {options.experiment} of {options.uri}", file=sys.stderr)
         return 1
-    grid = leaderboard(standings(found, variants(run for run in found if run.finished)))
-    return _write(written(grid, options.format), options.out)
+    board = leaderboard(standings(found, variants(run for run in found if run.finished)))
+    return _write(written(board, options.format), options.out)
 
 
 def _audits(options: argparse.Namespace) -> int:
@@ -160,14 +160,14 @@ def _audits(options: argparse.Namespace) -> int:
         and all(run.labels[label] in names for label, names in wanted.items())
         and (not options.audit or run.params.get("audit.name") in options.audit)
     ]
-    grid = audit_table(standings(found, variants(found)))
-    if not grid.rows:
+    table = audit_table(standings(found, variants(found)))
+    if not table.rows:
         print(
             f"no finished cell with an audit in experiment {options.experiment} of {options.uri}",
             file=sys.stderr,
         )
         return 1
-    return _write(written(grid, options.format), options.out)
+    return _write(written(table, options.format), options.out)
 
 
 def _fronts(options: argparse.Namespace) -> int:
@@ -186,8 +186,8 @@ def _fronts(options: argparse.Namespace) -> int:
 
 def _tables(options: argparse.Namespace) -> int:
     from results.formats.written import written
-    from results.tables.grid import grid
     from results.tables.missing import commands, missing_cells, one_command
+    from results.tables.text_table import text_table
 
     made = _made(options, options.tables)
     fixed = _store_overrides(options)
@@ -202,7 +202,7 @@ def _tables(options: argparse.Namespace) -> int:
 
             texts.append(to_csv(table, comparisons))
         else:
-            texts.append(written(grid(table, commands(missing_cells([table]), fixed)), options.format))
+            texts.append(written(text_table(table, commands(missing_cells([table]), fixed)), options.format))
     return _write("\n".join(texts), options.out)
 
 

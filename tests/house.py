@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("bench", "datasets", "models", "results", "unlearning")
+PACKAGES = ("bench", "datasets", "models", "results", "unlearning", "hydra_plugins")
 
 Graph = dict[str, set[str]]
 

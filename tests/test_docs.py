@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,79 @@ def test_links_between_pages_lead_somewhere() -> None:
         for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
             if "://" not in link:
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+GENERATED = ("site/", "leaderboard.md", "card.md", "dataset/card.md", "DIR/card.md")
+"""Pages that commands write."""
+CITING = ROOT / "results" / "published"
+"""Data that cites files of other repositories as its sources."""
+OUTSIDE = re.compile(
+    r"\bspec [\w-]+\.md|\bspec/|\bspec,? section|\blab-notes\b|(?<![\w/.])shared/\w|/work/\w"
+    r"|\.md,? (?:[A-Z]\d|\d+\.\d|§|sections? \d)"
+)
+"""Words for files that are not part of the repository; none of its own documents has numbered sections."""
+
+
+@cache
+def texts() -> dict[Path, str]:
+    """Every text file of the checkout but this one, whose patterns it would find."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True, text=True).stdout.splitlines()
+    kinds = {".py", ".md", ".yaml", ".yml", ".toml", ".txt", ".js", ".html", ".css", ""}
+    files = [ROOT / name for name in names if Path(name).suffix in kinds]
+    return {
+        file: file.read_text(encoding="utf-8") for file in files if file.is_file() and file != Path(__file__)
+    }
+
+
+def test_no_text_names_a_page_that_is_not_part_of_the_repository() -> None:
+    for file, text in texts().items():
+        if file.is_relative_to(CITING) or file.is_relative_to(ROOT / "tests"):  # tests name files they write
+            continue
+        for name in re.findall(r"(?<![\w/*{}-])[\w./-]*\w\.md\b", text):
+            there = any((place / name).exists() for place in (file.parent, ROOT, ROOT / "docs"))
+            assert there or name.startswith(GENERATED), f"{file.relative_to(ROOT)} names {name}"
+
+
+def test_no_text_points_outside_the_repository() -> None:
+    for file, text in texts().items():
+        found = OUTSIDE.search(text)
+        assert found is None, f"{file.relative_to(ROOT)} says {found and found.group()}"
+
+
+GLOSSARY = ROOT / "docs" / "glossary.md"
+OTHER_MEANINGS = {
+    r"\bpublish(ing)?\b": "models are stored, MLflow's pages are refreshed, and papers have published",
+    r"\b(?<!`)trials?\b(?=[^.]*\battack)": "an attack is tried in attempts",
+    r"\bsweep (from|of) \S+ to\b": "a paper searches a range",
+}
+"""Uses of the glossary's words in another meaning, and what to say instead."""
+
+
+def terms() -> list[str]:
+    """The words that the glossary explains: those in bold that begin an entry."""
+    entries = re.findall(r"^- (\*\*.*?)(?:: |\. )", GLOSSARY.read_text(encoding="utf-8"), re.MULTILINE)
+    return [term for entry in entries for term in re.findall(r"\*\*(.+?)\*\*", entry)]
+
+
+def prose() -> dict[Path, str]:
+    """README and docs; the glossary lists other meanings, and recorded results stay as they were measured."""
+    return {page: page.read_text(encoding="utf-8") for page in PAGES if page.parent.name != "results"}
+
+
+def test_every_term_of_the_glossary_is_used() -> None:
+    others = " ".join(text for page, text in prose().items() if page != GLOSSARY).lower()
+    assert len(terms()) >= 40
+    assert [term for term in terms() if not re.search(rf"\b{re.escape(term.lower())}", others)] == []
+
+
+@pytest.mark.parametrize("term", ["cell", "request", "forget set", "retain set", "gold", "original", "row"])
+def test_the_glossary_explains_what_a_reader_needs_first(term: str) -> None:
+    assert term in [known.lower() for known in terms()]
+
+
+def test_a_word_of_the_glossary_has_no_other_meaning() -> None:
+    for page, text in prose().items():
+        for pattern, instead in OTHER_MEANINGS.items():
+            found = re.search(pattern, text) if page != GLOSSARY else None
+            assert found is None, f"{page.relative_to(ROOT)} says {found and found.group()}: {instead}"

@@ -18,6 +18,7 @@ ALLOWED = {
     "unlearning": {"datasets", "models"},
     "bench": {"datasets", "models", "unlearning", "results"},
     "results": {"bench", "datasets", "unlearning"},
+    "hydra_plugins": {"bench"},
 }
 """Which top-level packages a package may import from."""
 MEETING_PLACE = "bench.__main__"

@@ -23,6 +23,7 @@ METHODS: dict[str, str] = {
     "ultrare": "unlearning.ultrare:UltraRE",
     "multidelete": "unlearning.multidelete:MultiDelete",
     "scalegun": "unlearning.scalegun:ScaleGUN",
+    "unlearnrec": "unlearning.unlearnrec:UnlearnRec",
 }
 
 GOLD_METHOD = "retrain"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from datasets.interactions import InteractionData
 from datasets.requests import DeletionRequest
@@ -120,6 +121,17 @@ class UnlearnResult:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class PreparedState:
+    """What ``prepare`` returns where the harness is to keep it on disk.
+
+    ``tensors`` by name, on the model's device and without gradient; ``figures`` are JSON-able.
+    """
+
+    tensors: dict[str, Tensor]
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
 class UnlearningMethod(ABC):
     """An unlearning method, stateless between cells.
 
@@ -128,6 +140,12 @@ class UnlearningMethod(ABC):
     """
 
     Options: ClassVar[type]
+    keeps_prepared: ClassVar[bool] = False
+    """Whether ``prepare`` returns a ``PreparedState``: then the harness keeps it on disk and prepares once
+    for all requests, and the recorded seconds are reported where it was found."""
+    online_options: ClassVar[frozenset[str]] = frozenset()
+    """Options that ``prepare`` does without: it gets their defaults, so that one prepared state serves all
+    their values."""
 
     def __init__(self, options: Any) -> None:
         self.options = options

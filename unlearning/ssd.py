@@ -31,7 +31,7 @@ class SSDOptions(MethodOptions):
 
     alpha: Annotated[float, Field(ge=0)] = 10.0
     """Selection: how many times more a parameter must matter to the forget set than to all data.
-    Published: 10; sweep 1 to 100. It can never select above |D| / |F| (20 at a forget ratio of 5 %).
+    Published: 10, searched from 1 to 100. It can never select above |D| / |F| (20 at a forget ratio of 5 %).
     Infinite (.inf) selects nothing."""
 
     dampening: Annotated[float, Field(ge=0)] = 1.0

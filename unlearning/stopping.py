@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from datasets.interactions import InteractionData
 from models.base import Recommender
 from unlearning.base import Problem, trainable
 
@@ -42,12 +43,17 @@ class ValidationGuard:
         self._weights = [parameter.detach().clone() for parameter in trainable(model)]
 
 
-@torch.no_grad()
 def validation_recall(model: Recommender, problem: Problem, k: int = 20) -> float:
     """Mean recall@k on the validation pairs of those who stay; the model is left in its former mode."""
+    return recall_on_validation(model, problem.retain, k)
+
+
+@torch.no_grad()
+def recall_on_validation(model: Recommender, data: InteractionData, k: int = 20) -> float:
+    """Mean recall@k on ``data.valid``, the pairs of ``data.train`` masked; the model keeps its mode."""
     was_training = model.training
     model.eval()
-    scorer, data = model.scorer(), problem.retain
+    scorer = model.scorer()
     counts = torch.bincount(data.valid[0], minlength=data.num_users)
     total = torch.zeros((), dtype=torch.float64, device=counts.device)
     users = counts.nonzero().squeeze(1)

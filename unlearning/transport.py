@@ -6,7 +6,8 @@ plan is the entropic one (Cuturi, "Sinkhorn Distances", NeurIPS 2013):
 
     P = diag(u) exp(-C / epsilon) diag(v),   rows of P sum to 1/n, columns to 1/k
 
-in the logarithmic domain. The largest share alone is balanced only nearly; here each cluster takes
+in the logarithmic domain, by the library POT (Flamary et al., "POT: Python Optimal Transport", JMLR 22, 2021)
+on NumPy arrays. The largest share alone is balanced only nearly; here each cluster takes
 its best samples up to its capacity, so that sizes differ by one at most.
 """
 
@@ -14,11 +15,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from ot.bregman import sinkhorn_log
 from torch import Tensor
 
 TOLERANCE = 1e-3
-"""Relative error of the row sums at which the inner iterations stop."""
+"""Relative error of the row sums (root mean square) at which the inner iterations stop."""
 
 
 def balanced_clusters(
@@ -54,18 +57,23 @@ def log_plan(cost: Tensor, epsilon: float, iterations: int, start: Tensor) -> tu
     """Logarithm of the entropic plan for ``cost`` [n, k] with uniform marginals, and log v [k].
 
     ``start`` [k] is where log v begins. The columns of the result sum to 1/k; the rows to 1/n within
-    ``TOLERANCE`` if ``iterations`` suffice.
+    ``TOLERANCE`` if ``iterations`` suffice. A problem for POT is turned around: it leaves its first marginal
+    exact.
     """
     samples, clusters = cost.shape
-    kernel = -cost / epsilon
-    log_u, log_v = cost.new_full((samples,), -torch.inf), start
-    for _ in range(iterations):
-        before, log_u = log_u, -math.log(samples) - (kernel + log_v).logsumexp(dim=1)
-        if bool(((before - log_u).expm1().abs() < TOLERANCE).all()):
-            log_u = before  # with which the columns are exact
-            break
-        log_v = -math.log(clusters) - (kernel + log_u[:, None]).logsumexp(dim=0)
-    return kernel + log_u[:, None] + log_v, log_v
+    _, potentials = sinkhorn_log(
+        np.full(clusters, 1 / clusters),
+        np.full(samples, 1 / samples),
+        cost.t().numpy(),
+        epsilon,
+        numItermax=iterations,
+        stopThr=TOLERANCE / math.sqrt(samples),  # of the norm of the absolute errors
+        warmstart=(start.numpy(), np.zeros(samples)),
+        log=True,
+        warn=False,
+    )
+    log_v, log_u = (torch.from_numpy(potentials[name]) for name in ("log_u", "log_v"))
+    return -cost / epsilon + log_u[:, None] + log_v, log_v
 
 
 def filled(preference: Tensor) -> Tensor:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import binomtest, bootstrap
 from sklearn.metrics import roc_auc_score
 
 BOOTSTRAPS = 1000
+DRAWN_AT_ONCE = 1 << 20
+"""Values of resamples held at once: a group may hold tens of thousands of users."""
 
 Floats = NDArray[np.float64]
 
@@ -34,10 +36,10 @@ def attack_figures(members: Floats, others: Floats, seed: int) -> dict[str, floa
     }
 
 
-def share_with_interval(name: str, hits: int, trials: int) -> dict[str, float]:
-    """``name`` = hits / trials with Wilson's 95 % interval as ``<name>_low`` and ``<name>_high``."""
-    interval = binomtest(hits, trials).proportion_ci(method="wilson")
-    return {name: hits / trials, f"{name}_low": float(interval.low), f"{name}_high": float(interval.high)}
+def share_with_interval(name: str, hits: int, attempts: int) -> dict[str, float]:
+    """``name`` = hits / attempts with Wilson's 95 % interval as ``<name>_low`` and ``<name>_high``."""
+    interval = binomtest(hits, attempts).proportion_ci(method="wilson")
+    return {name: hits / attempts, f"{name}_low": float(interval.low), f"{name}_high": float(interval.high)}
 
 
 def mean_with_interval(name: str, values: Floats, seed: int) -> dict[str, float]:
@@ -53,11 +55,21 @@ def _above(probability: Floats) -> Floats:
 
 def _interval(groups: list[Floats], seed: int) -> tuple[float, float]:
     """Percentile interval of the mean of the groups' means, each group resampled on its own."""
-    random = np.random.default_rng(seed)
-    means = np.zeros(BOOTSTRAPS)
-    for values in groups:
-        # One resample at a time: a group may hold tens of thousands of users.
-        draws = [values[random.integers(len(values), size=len(values))].mean() for _ in range(BOOTSTRAPS)]
-        means += np.asarray(draws) / len(groups)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
+    largest = max(len(values) for values in groups)
+    if min(len(values) for values in groups) < 2:  # there is nothing to resample, and SciPy says so
+        mean = float(_mean_of_means(*groups, axis=0))
+        return mean, mean
+    interval = bootstrap(
+        groups,
+        _mean_of_means,
+        n_resamples=BOOTSTRAPS,
+        batch=max(1, DRAWN_AT_ONCE // largest),
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
+
+
+def _mean_of_means(*groups: Floats, axis: int) -> Floats:
+    means: Floats = np.mean([values.mean(axis=axis) for values in groups], axis=0)
+    return means

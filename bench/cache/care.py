@@ -97,8 +97,8 @@ def prune(cache: Path, days: float | None, keep: set[str] | None, dry: bool) -> 
     """Remove entries unused for ``days``, not in ``keep``, or set aside as damaged; those it removed.
 
     Args:
-        keep: keys of models to keep whatever their age; None removes by age alone. Item graphs are named
-            by no run: they go by age.
+        keep: keys of models to keep whatever their age; None removes by age alone. Item graphs and prepared
+            states are named by no run: they go by age.
         dry: remove nothing, only say what would go.
     """
     removed = []
@@ -161,11 +161,12 @@ def _prune(options: argparse.Namespace, console: Console) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.cache", description="Care for the cache of models and item graphs."
+        prog="python -m bench.cache",
+        description="Care for the cache of models, item graphs and prepared states.",
     )
     parser.add_argument("--dir", type=Path, default=Path("cache"), help="the cache folder (cache.dir)")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("list", help="every cached model and item graph")
+    verbs.add_parser("list", help="every cached model, item graph and prepared state")
     verbs.add_parser("size", help="how many, how large")
     verbs.add_parser("verify", help="compare each with its checksum")
     pruning = verbs.add_parser("prune", help="remove entries and what dead processes left")

@@ -46,7 +46,7 @@ class ModelCache:
         train: Callable[[Recommender], TrainingRecord],
         about: dict[str, Any],
     ) -> CachedModel:
-        """``model`` with the weights of ``key``: loaded if they are there, else trained and published.
+        """``model`` with the weights of ``key``: loaded if they are there, else trained and stored.
 
         Args:
             model: freshly built and bound; its weights are overwritten.

@@ -45,7 +45,8 @@ class Kind:
 
 MODELS = Kind("models", "model", "weights")
 ITEM_GRAPHS = Kind("item_graphs", "item graph", "graph")
-KINDS = (MODELS, ITEM_GRAPHS)
+PREPARED = Kind("prepared", "prepared state", "state")
+KINDS = (MODELS, ITEM_GRAPHS, PREPARED)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from bench.cell.setting import Role, SettingStage
 from bench.config.schema import CellConfig
 from bench.disk.space import is_disk_full, require_space
 from bench.machine.devices import describe
-from bench.machine.reproducible import products_are_thread_invariant
+from bench.machine.process import products_are_thread_invariant
 from bench.machine.seeding import deterministic
 from bench.measure.lists import LISTS_FILE
 from bench.plan.code import code_of
@@ -115,7 +115,7 @@ def _log_dataset(store: Store, run_id: str, cell: PlannedCell) -> None:
 
 
 def setting_tags(cell: PlannedCell) -> dict[str, str]:
-    """The place in the grid, and the keys of the stages before the cell's own."""
+    """The cell's labels, and the keys of the stages before the cell's own."""
     config = cell.config
     tags = {
         f"lethe.{stage}_key": key for stage, key in dataclasses.asdict(cell.keys).items() if stage != "cell"

@@ -19,14 +19,17 @@ import torch
 from torch import Tensor
 
 from bench.cache.models import CachedModel
+from bench.cache.prepared import Prepared, PreparedCache, preparing
 from bench.cell.recorder import Probe, TrajectoryRecorder
 from bench.cell.repair import repair_stage
 from bench.cell.setting import CellSetting, SettingStage
 from bench.cell.workshop import CellWorkshop
 from bench.config.registry import load_class
-from bench.config.schema import CellConfig
+from bench.config.schema import CellConfig, Choice, as_json
+from bench.machine.devices import describe
 from bench.machine.seeding import generator, seed_everything
 from bench.machine.timing import Stopwatch
+from bench.plan.keys import prepared_key
 from bench.plan.planner import PlannedCell
 from bench.train.loop import warm_up
 from bench.train.objective import matmul_precision
@@ -84,7 +87,8 @@ class UnlearnStage:
 
     def __init__(self, cell: PlannedCell, stage: SettingStage) -> None:
         self._config: CellConfig = cell.config
-        self._data_key = cell.keys.data
+        self._data_key, self._original_key = cell.keys.data, cell.keys.original
+        self._states = PreparedCache(cell.config.cache.dir)
         self._graphs, self._models, self._device = stage.graphs, stage.models, stage.device
 
     def run(self, setting: CellSetting, probe: Probe | None) -> Unlearned:
@@ -153,7 +157,28 @@ class UnlearnStage:
     def _prepared(self, method: UnlearningMethod, setting: CellSetting) -> tuple[object, float]:
         """What the method makes ready before any request, and the seconds that took."""
         if type(method).prepare is UnlearningMethod.prepare:
-            return None, 0.0  # no stage, and no microseconds that could be taken for one
+            return None, 0.0
+        method = preparing(method)
+        if not method.keeps_prepared:
+            made = self._prepare(method, setting)
+        else:
+            device = dataclasses.asdict(describe(self._device))
+            choice = Choice(self._config.method.name, method.options)
+            key = prepared_key(self._original_key, choice, device)
+            about = {
+                "role": f"preparation of {choice.name}",
+                "dataset": self._config.dataset.name,
+                "backbone": self._config.backbone.identity(),
+                "method": as_json(method.options),
+                "seed": self._config.seed,
+                "device": device,
+            }
+            made = self._states.get_or_prepare(
+                key, self._device, lambda: self._prepare(method, setting), about
+            )
+        return made.state, made.seconds
+
+    def _prepare(self, method: UnlearningMethod, setting: CellSetting) -> Prepared:
         config, watch = self._config, Stopwatch(self._device)
         purpose = f"prepare:{config.method.name}"
         known = Setting(
@@ -166,8 +191,8 @@ class UnlearnStage:
         own = copy.deepcopy(setting.original.model)
         seed_everything(config.seed, purpose)
         with watch.running():
-            prepared = method.prepare(own, known)
-        return prepared, watch.seconds
+            state = method.prepare(own, known)
+        return Prepared(state, watch.seconds)
 
     def _repair(
         self, result: UnlearnResult, problem: Problem, watch: Stopwatch, recorder: TrajectoryRecorder

@@ -7,6 +7,7 @@ remedy. No torch in here.
 from __future__ import annotations
 
 import copy
+import itertools
 import re
 import shlex
 from collections.abc import Sequence
@@ -17,10 +18,8 @@ from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -28,7 +27,7 @@ from hydra.errors import (
     OverrideParseException,
 )
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from bench.config.registry import registry
 from bench.config.schema import CONFIG_DIR as CONFIG_DIR
@@ -38,8 +37,10 @@ from bench.config.tuned import search_file, tuned_overrides
 from datasets.errors import InputError, choices, place
 
 CONFIG_NAME = "config"
+SWEEPER = "hydra_plugins.lethe.PlannedSweeper"
+"""The one sweeper that starts what was planned (bench/sweep/planned.py)."""
 UNION = "union"
-"""Sweep parameter whose lines (or parts between ``;``) are sweeps of their own, run as one sweep."""
+"""Sweep parameter whose lines (or parts between ``;``) are products of their own, run as one sweep."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
 class _Composer:
     """Composes many cells; Hydra composes once per distinct choice of configuration groups.
 
-    That is the expensive part. Plain values are set on a copy, by the function that Hydra itself uses
-    for them after composing.
+    That is the expensive part. Plain values are set on a copy, as Hydra itself does after composing.
     """
 
     def __init__(self, config_dir: str | None) -> None:
@@ -143,10 +143,8 @@ class _Composer:
             self._bases[chosen] = _compose(chosen, with_hydra=False)
             self._check_files({o.key_or_group: str(o.value()) for o in parsed if o not in values})
         config = copy.deepcopy(self._bases[chosen])
-        try:
-            ConfigLoaderImpl._apply_overrides_to_config(values, config)
-        except ConfigCompositionException as error:
-            raise InputError(_unknown_key(error, config)) from error
+        for override in values:
+            _set(config, override)
         return config
 
     def _check_files(self, chosen: dict[str, str]) -> None:
@@ -158,14 +156,25 @@ class _Composer:
                 check_file(file, group)
 
     def _is_plain_value(self, override: Override) -> bool:
-        """Whether an override sets a value of the composed configuration and chooses no group."""
+        """Whether an override changes a value of the composed configuration and chooses no group."""
         key = override.key_or_group
-        if "/" in key or key.startswith("hydra") or override.package is not None:
+        if override.type is not OverrideType.CHANGE or override.package is not None:
+            return False
+        if "/" in key or key.startswith("hydra"):
             return False
         if () not in self._bases:
             self._bases[()] = _compose((), with_hydra=False)
         top = self._bases[()].get(key.partition(".")[0])
         return "." in key or not (top is None or isinstance(top, DictConfig))
+
+
+def _set(config: DictConfig, override: Override) -> None:
+    try:
+        OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+    except (ConfigAttributeError, ConfigKeyError) as error:
+        raise InputError(_unknown_option(override.key_or_group, config)) from error
+    except OmegaConfBaseException as error:
+        raise InputError(f"{override.input_line} cannot be set: {_first_line(error)}.") from error
 
 
 @cache
@@ -189,6 +198,10 @@ def _sweep_lists(overrides: list[str], multirun: bool) -> tuple[list[str], list[
     master = _compose(shared, with_hydra=True).hydra
     if not (multirun or str(master.mode).endswith("MULTIRUN")):
         return shared, [overrides], False
+    if master.sweeper._target_ != SWEEPER:
+        raise InputError(
+            "hydra/sweeper cannot be chosen: sweeps are planned before Hydra starts; leave it out."
+        )
     params = {str(key): str(value) for key, value in (master.sweeper.params or {}).items()}
     lines = _lines(params.pop(UNION, ""))
     cells: dict[tuple[str, ...], list[str]] = {}
@@ -210,9 +223,20 @@ def _product(from_config: Sequence[str], overrides: Sequence[str]) -> list[list[
     """
     given = {_parsed(text).key_or_group for text in overrides}
     kept = [text for text in from_config if _parsed(text).key_or_group not in given]
-    every = OverridesParser.create().parse_overrides([*kept, *overrides])
-    batches = BasicSweeper.split_arguments(every, max_batch_size=None)
-    return [list(cell) for batch in batches for cell in batch]
+    choices: dict[str, list[str]] = {}
+    for override in OverridesParser.create().parse_overrides([*kept, *overrides]):
+        key = override.get_key_element()
+        choices[key] = [f"{key}={value}" for value in _values(override)]
+    return [list(cell) for cell in itertools.product(*choices.values())]
+
+
+def _values(override: Override) -> list[str]:
+    """The values that an override stands for, as they are written on a command line."""
+    if not override.is_sweep_override():
+        return [override.get_value_element_as_str()]
+    if not override.is_discrete_sweep():
+        raise InputError(f"{override.input_line} names no single values: list them, or use range(...).")
+    return list(override.sweep_string_iterator())
 
 
 def _compose(overrides: Sequence[str], with_hydra: bool) -> DictConfig:
@@ -310,7 +334,11 @@ def _unknown_key(error: ConfigCompositionException, config: DictConfig) -> str:
     found = re.search(r"Could not (?:override|append to config|delete from config)[^']*'([^']+)'", str(error))
     if not found:
         return f"the configuration does not compose: {_first_line(error)}."
-    key = found.group(1)
+    return _unknown_option(found.group(1), config)
+
+
+def _unknown_option(key: str, config: DictConfig) -> str:
+    """The sentence about a key that the composed configuration does not have."""
     group, _, option = key.rpartition(".")
     known = OmegaConf.select(config, group) if group else config
     if not isinstance(known, DictConfig):

@@ -74,7 +74,7 @@ def load_class(kind: str, name: str) -> Any:
     """
     target = target_of(kind, name)
     found = _attribute(target, f"{kind}={name}")
-    contract = _attribute(_CONTRACTS[kind], "Lethe")
+    contract = _attribute(_CONTRACTS[kind], "Lethe") if kind in _CONTRACTS else object
     if not (isinstance(found, type) and issubclass(found, contract)):
         base, module = contract.__name__, contract.__module__
         raise InputError(f"{target}, by which {kind}={name} is registered, does not extend {module}.{base}.")

@@ -97,7 +97,7 @@ class TrackingConfig:
     name: str = "local"
     parent: str | None = None
     """MLflow run id of the sweep; set by the sweep itself."""
-    publish: bool = True
+    refresh: bool = True
     """Whether MLflow's pages are brought up to date at the end: means over seeds, descriptions, artifacts."""
 
 

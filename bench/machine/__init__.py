@@ -1,3 +1,3 @@
 """This machine: devices, hardware names, clocks, seeds, and what makes results reproducible on it."""
 
-__all__ = ["devices", "hardware", "process", "reproducible", "seeding", "signals", "timing"]
+__all__ = ["background", "devices", "hardware", "process", "seeding", "signals", "timing"]

@@ -1,4 +1,4 @@
-"""The dry run: every cell, what is finished, which models are cached, what the rest may cost.
+"""The dry run: the cells, what is finished, which models are cached, what the rest may cost.
 
 The cost comes from past runs on the same hardware: median seconds of like with like. Training: same data set
 and backbone. Unlearning: same data set, backbone and method. Evaluation and start-up are not counted.
@@ -117,11 +117,11 @@ def readable(estimate: Estimate) -> str:
 
 def _past_runs(config: CellConfig) -> list[dict[str, str]]:
     """Labels, device and seconds of every finished cell, as text."""
-    labels = ("dataset", "backbone", "method", "device.type", "device.name")
+    labels = ("dataset", "backbone", "method", "device.type", "device.name", KIND_TAG)
     tracking = config.tracking
     if database.is_local(tracking.uri):
         found = database.finished_values(tracking.uri, tracking.experiment, labels, (*TRAIN, UNLEARN))
-        return [values for values in found.values() if "dataset" in values]
+        return [values for values in found.values() if values.get(KIND_TAG) == "cell"]
     from bench.record.store import Store
 
     runs = Store(tracking).runs(f"attributes.status = 'FINISHED' and tags.`{KIND_TAG}` = 'cell'")

@@ -108,6 +108,19 @@ def repair_identity(config: CellConfig) -> dict[str, Any]:
     }
 
 
+def prepared_key(original: str, method: Choice, device: dict[str, Any]) -> str:
+    """Key of what a method prepares before any request.
+
+    Args:
+        original: key of the model that it starts from.
+        method: with the options that preparing reads; the others at their defaults.
+        device: hardware and threads: a recorded time may only meet times of the same.
+    """
+    code = code_digest("method", method.name)
+    content = {"original": original, "method": method.identity(), "code": code, "device": device}
+    return digest("prepared", content)
+
+
 def trial_key(config: CellConfig, keys: CellKeys, method: Choice) -> str:
     """Key of a tuning trial: what determines the validation figures of a cell, and nothing else.
 

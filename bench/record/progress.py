@@ -47,7 +47,7 @@ class State:
 
 
 class Reporter:
-    """Publishes the state of one cell in ``folder``."""
+    """Writes the state of one cell in ``folder``."""
 
     def __init__(self, label: str, folder: Path) -> None:
         self._state = State(label)
@@ -79,7 +79,7 @@ _current: ContextVar[Reporter | None] = ContextVar("reporter", default=None)
 
 @contextmanager
 def reporting(label: str, folder: Path) -> Iterator[None]:
-    """Publish the progress of the cell that runs inside the block."""
+    """Write the progress of the cell that runs inside the block."""
     reporter = Reporter(label, folder)
     token = _current.set(reporter)
     try:

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from bench.config.schema import TrackingConfig
 from bench.disk.locks import held
+from bench.machine.background import alongside
 from bench.record.database import SQLITE, Ended, is_local, path_of
 from bench.record.names import CELL_KEY_TAG, FAILURE_TAG, HEARTBEAT_TAG, KIND_TAG, RETIRED_TAG
 from bench.record.owner import HEARTBEAT_SECONDS, heartbeat, owner_tags, why_gone
@@ -56,22 +57,16 @@ class Store:
     @contextmanager
     def heartbeat(self, run_id: str) -> Iterator[None]:
         """Let a run show, for the time of the block, that its process lives."""
-        stop = threading.Event()
 
-        def beat() -> None:
+        def beat(stop: threading.Event) -> None:
             while not stop.wait(HEARTBEAT_SECONDS):
                 try:
                     self.client.set_tag(run_id, HEARTBEAT_TAG, heartbeat())
                 except (MlflowException, OSError) as error:
                     log.warning("the heartbeat of run %s did not reach the store: %s", run_id, error)
 
-        thread = threading.Thread(target=beat, daemon=True)
-        thread.start()
-        try:
+        with alongside(beat):
             yield
-        finally:
-            stop.set()
-            thread.join()
 
     def log(
         self,

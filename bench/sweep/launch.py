@@ -1,8 +1,8 @@
 """Handing the jobs of a sweep to Hydra's launcher: first the missing models, then the cells.
 
-The cells are composed and checked before (``bench/config/compose.py``), so there is no sweeper to ask: the
-chosen launcher gets exactly the jobs that are due. A launcher that trains models side by side gets one job
-per missing model first, so that no worker waits for another one's training.
+The cells are composed and checked before (``bench/config/compose.py``): through Hydra's sweeper
+(``bench/sweep/planned.py``) the chosen launcher gets exactly the jobs that are due. A launcher that trains
+models side by side gets one job per missing model first, so that no worker waits for another one's training.
 """
 
 from __future__ import annotations
@@ -12,26 +12,20 @@ import logging
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
-from typing import Any
 
-from hydra._internal.callbacks import Callbacks
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.plugins import Plugins
+import hydra
 from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig
 
+from bench.arguments import run_application
 from bench.config.compose import CONFIG_DIR, CONFIG_NAME
 from bench.config.schema import CellConfig
 from bench.plan.planner import PlannedCell
+from bench.sweep.planned import PlannedSweep, Task
 from datasets.errors import InputError
 
 log = logging.getLogger(__name__)
 
-Task = Callable[[DictConfig], Any]
 Job = list[str]
 
 
@@ -64,21 +58,10 @@ def model_jobs(cells: Sequence[PlannedCell], jobs: Sequence[Job]) -> list[Job]:
 
 
 class JobLauncher:
-    """The launcher of a sweep, set up once for all its batches.
+    """The launcher of a sweep, for all its batches."""
 
-    Args:
-        shared: overrides that hold for the whole sweep, the choice of the launcher among them.
-        task: what runs a job; must be importable by name in another process.
-    """
-
-    def __init__(self, shared: Sequence[str], task: Task) -> None:
-        GlobalHydra.instance().clear()
-        hydra = Hydra.create_main_hydra2(CONFIG_NAME, create_config_search_path(str(CONFIG_DIR)))
-        self._config = hydra.compose_config(
-            CONFIG_NAME, list(shared), run_mode=RunMode.MULTIRUN, with_log_configuration=True
-        )
-        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(self._config))
-        self._launcher = _launcher(self._config, context, task)
+    def __init__(self, launcher: Launcher) -> None:
+        self._launcher = launcher
         self._started = 0
 
     def run(self, jobs: Sequence[Job]) -> bool:
@@ -93,19 +76,22 @@ class JobLauncher:
         except BrokenExecutor as error:
             log.warning("a worker process was lost (killed, or out of memory): %s", error)
             return False
-        finally:
-            GlobalHydra.instance().clear()
         return True
 
 
-def _launcher(config: DictConfig, context: HydraContext, task: Task) -> Launcher:
-    target = str(config.hydra.launcher._target_)
-    if target.startswith("bench."):
-        # Hydra makes plugins only of classes in the package hydra_plugins; ours live with their harness.
-        from bench.sweep.ray import RayLauncher
+def launch(shared: Sequence[str], task: Task, start: Callable[[JobLauncher], None]) -> None:
+    """Have Hydra set up the launcher of a sweep, and ``start`` run its jobs with it.
 
-        options = {key: value for key, value in config.hydra.launcher.items() if key != "_target_"}
-        launcher: Launcher = RayLauncher(**options)
-        launcher.setup(hydra_context=context, task_function=task, config=config)
-        return launcher
-    return Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
+    Args:
+        shared: overrides that hold for the whole sweep, the choice of the launcher among them.
+        task: what runs a job; must be importable by name in another process.
+    """
+    planned = PlannedSweep(task, lambda launcher: start(JobLauncher(launcher)))
+    application = hydra.main(config_path=str(CONFIG_DIR), config_name=CONFIG_NAME, version_base="1.3")(
+        planned
+    )
+    code = run_application(application, ["--multirun", *shared])
+    if planned.error is not None:
+        raise planned.error
+    if code:
+        raise RuntimeError(f"Hydra ended the sweep with exit code {code}")

@@ -11,8 +11,10 @@ from rich.table import Table
 
 from bench.measure.marks import Goal, Mark, losses, marks
 from bench.record.names import (
+    BREAK_EVEN,
     FORGET_RECALL,
     MIA_BALANCED_ACCURACY,
+    OFFLINE_SECONDS,
     OVERLAP,
     RETAIN_RECALL,
     SPEEDUP,
@@ -46,7 +48,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Row:
-    """One cell: its place in the grid, its state and what MLflow holds for it."""
+    """One row of the printed table: a cell, its labels, its state and what MLflow holds for it."""
 
     labels: dict[str, str]
     state: str
@@ -75,14 +77,27 @@ def print_rows(rows: Sequence[Row], console: Console | None = None) -> None:
         table.add_column("\nstate", no_wrap=True)
         signs = {column.metric: _marks(column, members) for column in columns}
         for index, row in enumerate(members):
-            cells = [_cell(column, row, signs[column.metric].get(index, "")) for column in columns]
-            table.add_row(row.labels["method"], *cells, row.state)
+            texts = [_text(column, row, signs[column.metric].get(index, "")) for column in columns]
+            table.add_row(row.labels["method"], *texts, row.state)
         console.print(table)
+        for row in members:
+            if row.metrics.get(OFFLINE_SECONDS):
+                console.print(_offline(row), highlight=False)
     console.print(
         "** best, * second among the methods (original and retrain are references). "
         "retain, forget and the attack: closest to retrain's value is best.",
         highlight=False,
     )
+
+
+def _offline(row: Row) -> str:
+    """What a method prepared before the request, and when that pays off."""
+    text = f"{row.labels['method']}: {row.metrics[OFFLINE_SECONDS]:,.1f} s before any request"
+    if BREAK_EVEN in row.metrics:
+        return (
+            f"{text}, paid off after {row.metrics[BREAK_EVEN]:,.1f} requests (against retraining for each)."
+        )
+    return f"{text}, never paid off." if SPEEDUP in row.metrics else f"{text}."
 
 
 def _groups(rows: Iterable[Row]) -> dict[tuple[str, ...], list[Row]]:
@@ -104,7 +119,7 @@ def _marks(column: Column, rows: Sequence[Row]) -> dict[int, str]:
     return {index: SIGNS[mark] for index, mark in marks(losses(values, column.goal, gold), fewest=1).items()}
 
 
-def _cell(column: Column, row: Row, mark: str) -> str:
+def _text(column: Column, row: Row, mark: str) -> str:
     if column.metric not in row.metrics:
         return "-  "
     return f"{column.pattern.format(row.metrics[column.metric])}{mark:<2}"

@@ -19,7 +19,8 @@ from bench.record.database import is_local, path_of
 from bench.record.finished import recorded
 from bench.record.names import CELL_KEY_TAG, CELLS_FILE, COMMAND_TAG, FAILURE_TAG, KIND_TAG, RETIRED_TAG
 from bench.record.store import Store, store_lock
-from bench.sweep.launch import Job, JobLauncher, Task, model_jobs
+from bench.sweep.launch import Job, JobLauncher, launch, model_jobs
+from bench.sweep.planned import Task
 from bench.sweep.summary import Row, print_rows
 from bench.sweep.watch import watching
 
@@ -96,10 +97,13 @@ class Sweep:
         """
         extra = [*self.overrides(), *_fixed_device(self._cells)]
         extra += ["hydra.job_logging.root.handlers=[file]"] if self._shows_elsewhere() else []
-        launcher = JobLauncher([*shared, *extra], task)
-        cells, own = list(self._cells), [[*job, *_not_hydra(extra)] for job in jobs]
+        own = [[*job, *_not_hydra(extra)] for job in jobs]
+        launch([*shared, *extra], task, lambda launcher: self._run(own, launcher))
+
+    def _run(self, jobs: Sequence[Job], launcher: JobLauncher) -> None:
+        cells = list(self._cells)
         for _ in range(1 + self._config.launch.retries):
-            due = [(cell, job) for cell, job in zip(cells, own, strict=True) if cell.is_due()]
+            due = [(cell, job) for cell, job in zip(cells, jobs, strict=True) if cell.is_due()]
             parallel = self._config.launch.name != "serial"
             first = model_jobs([cell for cell, _ in due], [job for _, job in due]) if parallel else []
             if launcher.run(first) and launcher.run([job for _, job in due]):

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.disk.files import read_json
+from bench.machine.background import alongside
 from bench.record.progress import State
 
 log = logging.getLogger(__name__)
@@ -34,15 +35,9 @@ def watching(folder: Path, total: int, done: Callable[[], int], console: Console
         total: number of cells that are due.
         done: how many of them are finished by now.
     """
-    stop, started = threading.Event(), time.time()
-    show = _live if console.is_terminal else _lines
-    thread = threading.Thread(target=show, args=(stop, folder, total, done, started, console), daemon=True)
-    thread.start()
-    try:
+    started, show = time.time(), _live if console.is_terminal else _lines
+    with alongside(lambda stop: show(stop, folder, total, done, started, console)):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def states(folder: Path, since: float = 0.0) -> list[State]:

@@ -20,7 +20,7 @@ class TrainConfig:
     batch_size: Positive = 2048
     max_epochs: Positive = 1000
     patience: Annotated[int, Field(ge=0)] = 20
-    """Stop when more than this many evaluations in a row did not improve validation recall@20."""
+    """Stop when more than this many evaluations one after another did not improve validation recall@20."""
     stop: Literal["patience", "fixed"] = "patience"
     """``patience``: stop by validation recall and keep the best epoch's weights. ``fixed``: train exactly
     ``fixed_epochs`` and keep the last weights, without selection: gold's figures are then free of the noise

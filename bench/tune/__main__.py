@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import yaml
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 
+from bench.arguments import parsed
 from bench.config.compose import expand_grid, stated_options
 from bench.config.schema import CONFIG_DIR, CellConfig, build
 from bench.config.space import search_space
@@ -41,7 +41,7 @@ DONE, ALL_DIVERGED, USER_ERROR = 0, 1, 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
-    known = get_args_parser().parse_intermixed_args(list(sys.argv[1:] if arguments is None else arguments))
+    known = parsed(sys.argv[1:] if arguments is None else arguments)
     if known.help:
         print(__doc__)
         return DONE

@@ -143,6 +143,8 @@ def by_device(options: ModelOptions) -> str:
     import torch
 
     if options.device != "auto":
+        if options.device.startswith("cuda") and not torch.cuda.is_available():
+            raise InputError(f"--device {options.device} is not there: choose cpu or auto.")
         return options.device
     if torch.cuda.is_available():
         return "cuda"

@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
 def options_of(arguments: argparse.Namespace) -> PrepareOptions:
     """Checked options. Raises ``InputError`` for a value that does not fit."""
     a = arguments
+    roles = ("user", "item", "rating", "time")
     values: dict[str, Any] = {
         "name": a.name,
         "out": a.out if a.out is not None else default_data_root() / a.name,
@@ -63,49 +64,27 @@ def options_of(arguments: argparse.Namespace) -> PrepareOptions:
             "files": a.interactions,
             "format": a.format,
             "header": None if a.header is None else a.header.split(","),
-            "columns": {
-                "user": a.user_column,
-                "item": a.item_column,
-                "rating": a.rating_column,
-                "time": a.time_column,
-            },
+            "columns": {role: getattr(a, f"{role}_column") for role in roles},
         },
         "items": {
             "files": a.items,
             "format": a.items_format,
             "id_column": a.items_id_column,
             "duplicates": a.items_duplicates,
-            "seq_separator": a.seq_separator,
-            "images": a.images,
-            "broken_images": a.broken_images,
+            **_named(a, "seq_separator", "images", "broken_images"),
         },
-        "filters": {"min_rating": a.min_rating, "duplicates": a.duplicates, "k_core": a.k_core},
-        "split": {
-            "name": a.split,
-            "valid_share": a.valid_share,
-            "test_share": a.test_share,
-            "cold_pairs": a.cold_pairs,
-            "seed": a.seed,
-        },
+        "filters": _named(a, "min_rating", "duplicates", "k_core"),
+        "split": {"name": a.split, **_named(a, "valid_share", "test_share", "cold_pairs", "seed")},
         "features": {
             "text": a.text_features,
             "image": a.image_features,
-            "text_model": a.text_model,
-            "image_model": a.image_model,
-            "image_architecture": a.image_architecture,
             "dim": a.text_dim,
             "given": dict(_given(text) for text in a.features),
-            "missing": a.missing,
             "graphs": not a.no_graphs,
-            "download": a.download,
-            "device": a.device,
-            "batch_size": a.batch_size,
-            "cache": a.cache,
+            **_named(a, "text_model", "image_model", "image_architecture", "missing"),
+            **_named(a, "download", "device", "batch_size", "cache"),
         },
-        "memory_gib": a.memory_gib,
-        "threads": a.threads,
-        "overwrite": a.overwrite,
-        "register": a.register,
+        **_named(a, "memory_gib", "threads", "overwrite", "register"),
     }
     try:
         return TypeAdapter(PrepareOptions).validate_python(values)
@@ -114,6 +93,11 @@ def options_of(arguments: argparse.Namespace) -> PrepareOptions:
         key = "--" + str(first["loc"][-1]).replace("_", "-")
         reason = first["msg"][0].lower() + first["msg"][1:]
         raise InputError(f"{key} {first['input']} is not valid: {reason}.") from error
+
+
+def _named(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """The arguments that bear the same name as the option."""
+    return {name: getattr(arguments, name) for name in names}
 
 
 def _add_interactions(group: argparse._ArgumentGroup) -> None:

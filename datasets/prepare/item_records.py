@@ -20,7 +20,7 @@ Record = dict[str, Any]
 LITERALS = "amazon2014"
 """The edition whose metadata are Python literals where they are not JSON."""
 
-csv.field_size_limit(1 << 27)
+csv.field_size_limit(1 << 27)  # a description may be longer than the module's 128 KiB
 
 
 def records(path: Path, format_name: str, seq_separator: str) -> Iterator[tuple[int, Record]]:

@@ -75,6 +75,8 @@ def print_plan(plan: Plan, console: Console) -> None:
         made = plan.extractors.get(modality)
         told = "from a file" if made is None else made.identity().get("label", made.identity()["extractor"])
         console.print(f"{modality}: {told}")
+    if options.out.exists():
+        console.print(f"{options.out} is there: unless it was made from the same, this needs --overwrite.")
     console.print("Nothing was written.")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -13,8 +13,10 @@ from matplotlib.lines import Line2D
 
 from results.figures.source import Source, title
 from results.names.styles import INK, Style
+from results.runs.groups import Group
 from results.tables.layout import AUDIT
 
+Found = TypeVar("Found")
 Pages = list[tuple[str, Canvas]]
 """Canvases with the part of the file name that tells them apart ("" for the only one)."""
 
@@ -104,6 +106,16 @@ def legend(
         handles.append(Line2D([], [], ls=style, color=colour(look), label=title(name), **marker(look)))
     handles += more
     canvas.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)), frameon=False)
+
+
+def backbone_pages(
+    source: Source,
+    found: Callable[[Sequence[Group]], Found],
+    page: Callable[[Source, Sequence[tuple[str, ...]], dict[tuple[str, ...], Found]], Canvas],
+) -> Pages:
+    """A page per backbone over the settings where something is ``found``, with what it is by setting."""
+    every = {setting: own for setting, groups in source.defaults.items() if (own := found(groups))}
+    return [(backbone, page(source, own, every)) for backbone, own in by_backbone(every).items()]
 
 
 def by_backbone(settings: Iterable[Sequence[str]]) -> dict[str, list[tuple[str, ...]]]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from results.figures.base import Figure, Pages, by_backbone, legend, marker, panels
+from results.figures.base import Figure, Pages, backbone_pages, legend, marker, panels
 from results.figures.source import Source, setting_title
 from results.names.styles import Style
 from results.runs.groups import Group
@@ -30,9 +30,7 @@ class Shift(Figure):
 
     def pages(self, source: Source) -> Pages:
         """Settings with a representation audit."""
-        every = {setting: shifts(groups) for setting, groups in source.defaults.items()}
-        every = {setting: found for setting, found in every.items() if found}
-        return [(backbone, _page(source, own, every)) for backbone, own in by_backbone(every).items()]
+        return backbone_pages(source, shifts, _page)
 
 
 def shifts(groups: Sequence[Group]) -> Shifts:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from bench.record.names import SPEEDUP
-from results.figures.base import INK_COLOUR, MUTED, Figure, Pages, by_backbone, colour, panels
+from results.figures.base import INK_COLOUR, MUTED, Figure, Pages, backbone_pages, colour, panels
 from results.figures.source import Source, setting_title, title
 from results.names.styles import Style
 from results.runs.groups import Group
@@ -26,9 +26,7 @@ class SpeedUp(Figure):
 
     def pages(self, source: Source) -> Pages:
         """Settings where a method has a speed-up (times of one device and thread count)."""
-        every = {setting: bars(groups) for setting, groups in source.defaults.items()}
-        every = {setting: found for setting, found in every.items() if found}
-        return [(backbone, _page(source, own, every)) for backbone, own in by_backbone(every).items()]
+        return backbone_pages(source, bars, _page)
 
 
 def bars(groups: Sequence[Group]) -> list[Bar]:

@@ -11,7 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from bench.record.names import FORGET_RECALL, TEST_RECALL
-from results.figures.base import BAND, INK_COLOUR, MUTED, Figure, Pages, by_backbone, legend, marker, panels
+from results.figures.base import (
+    BAND,
+    INK_COLOUR,
+    MUTED,
+    Figure,
+    Pages,
+    backbone_pages,
+    legend,
+    marker,
+    panels,
+)
 from results.figures.source import Source, setting_title
 from results.names.styles import Style
 from results.runs.groups import Group
@@ -30,9 +40,12 @@ class TradeOff(Figure):
 
     def pages(self, source: Source) -> Pages:
         """Settings with at least one method."""
-        every = {setting: points(groups) for setting, groups in source.defaults.items()}
-        every = {s: found for s, found in every.items() if any(not g.is_reference for g, _, _ in found)}
-        return [(backbone, _page(source, own, every)) for backbone, own in by_backbone(every).items()]
+
+        def found(groups: Sequence[Group]) -> list[Point]:
+            own = points(groups)
+            return own if any(not group.is_reference for group, _, _ in own) else []
+
+        return backbone_pages(source, found, _page)
 
 
 def points(groups: Sequence[Group]) -> list[Point]:

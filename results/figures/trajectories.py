@@ -21,7 +21,7 @@ from results.figures.base import (
     PANEL,
     Figure,
     Pages,
-    by_backbone,
+    backbone_pages,
     colour,
     legend,
     marker,
@@ -57,9 +57,7 @@ class Trajectories(Figure):
 
     def pages(self, source: Source) -> Pages:
         """Settings where a method logged its way."""
-        every = {setting: lines(source, groups) for setting, groups in source.defaults.items()}
-        every = {setting: found for setting, found in every.items() if found}
-        return [(backbone, _page(source, own, every)) for backbone, own in by_backbone(every).items()]
+        return backbone_pages(source, lambda groups: lines(source, groups), _page)
 
 
 def lines(source: Source, groups: Sequence[Group]) -> list[Line]:
@@ -74,8 +72,8 @@ def _page(
 ) -> Canvas:
     size = (PANEL[0] * len(settings), PANEL[1] * 1.7)
     canvas = Canvas(figsize=size, layout="constrained")
-    grid = canvas.subplots(2, len(settings), squeeze=False, sharex="col")
-    for column, setting in zip(grid.T, settings, strict=True):
+    panels = canvas.subplots(2, len(settings), squeeze=False, sharex="col")
+    for column, setting in zip(panels.T, settings, strict=True):
         gold = source.gold(setting)
         for ax, (metric, name) in zip(column, PRINTED, strict=True):
             _panel(ax, every[setting], metric, source.styles)

@@ -1,4 +1,4 @@
-"""A grid as a LaTeX table: booktabs, merged label cells, a header of two lines."""
+"""A printed table in LaTeX: booktabs, merged labels, a header of two lines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from itertools import groupby
 
-from results.tables.grid import Grid, Text
+from results.tables.text_table import Text, TextTable
 
 MAX_ROWS = 40
 """Rows of one float, so that it fits a page."""
@@ -36,50 +36,50 @@ _SPECIAL = {
 }
 
 
-def to_latex(grid: Grid) -> str:
+def to_latex(table: TextTable) -> str:
     """One ``table*`` float, or one per value of the first label where it would not fit a page.
 
     Needs the packages booktabs, multirow and graphicx. The notes stand below it, or after the last.
     """
-    parts = _parts(grid)
-    lines = [f"% Needs \\usepackage{{booktabs,multirow,graphicx}}. Made by python -m results {grid.name}."]
+    parts = _parts(table)
+    lines = [f"% Needs \\usepackage{{booktabs,multirow,graphicx}}. Made by python -m results {table.name}."]
     for number, part in enumerate(parts, 1):
         lines += _float(part, f"part {number} of {len(parts)}" if len(parts) > 1 else "")
     if len(parts) > 1:  # a float with a full page of rows has no room for them
-        lines += [*_notes(grid), r"\par"]
-    lines += [f"% fills missing places: {command}" for command in grid.commands]
+        lines += [*_notes(table), r"\par"]
+    lines += [f"% fills missing places: {command}" for command in table.commands]
     return "\n".join(lines) + "\n"
 
 
-def _parts(grid: Grid) -> list[Grid]:
-    if len(grid.rows) <= MAX_ROWS:
-        return [grid]
-    blocks = [tuple(own) for _, own in groupby(grid.rows, key=lambda row: row[0][0])]
-    return [replace(grid, rows=own, notes=()) for own in blocks]
+def _parts(table: TextTable) -> list[TextTable]:
+    if len(table.rows) <= MAX_ROWS:
+        return [table]
+    blocks = [tuple(own) for _, own in groupby(table.rows, key=lambda row: row[0][0])]
+    return [replace(table, rows=own, notes=()) for own in blocks]
 
 
-def _float(grid: Grid, part: str) -> list[str]:
-    columns = "l" * len(grid.labels) + "r" * len(grid.header)
+def _float(table: TextTable, part: str) -> list[str]:
+    columns = "l" * len(table.labels) + "r" * len(table.header)
     return [
         r"\begin{table*}",
-        rf"\caption{{{escaped(grid.title)}{f', {part}' if part else ''}}}",
-        rf"\label{{tab:{grid.name}{'-' + part.split()[1] if part else ''}}}",
+        rf"\caption{{{escaped(table.title)}{f', {part}' if part else ''}}}",
+        rf"\label{{tab:{table.name}{'-' + part.split()[1] if part else ''}}}",
         r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        *_header(grid),
+        *_header(table),
         r"\midrule",
-        *_body(grid),
+        *_body(table),
         r"\bottomrule",
         r"\end{tabular}}",
-        *([r"\par\smallskip"] if grid.notes else []),
-        *_notes(grid),
+        *([r"\par\smallskip"] if table.notes else []),
+        *_notes(table),
         r"\end{table*}",
     ]
 
 
-def _notes(grid: Grid) -> list[str]:
-    return [rf"\par\noindent{{\scriptsize {escaped(note)}}}" for note in grid.notes]
+def _notes(table: TextTable) -> list[str]:
+    return [rf"\par\noindent{{\scriptsize {escaped(note)}}}" for note in table.notes]
 
 
 def document(table: str) -> str:
@@ -92,31 +92,31 @@ def escaped(text: str) -> str:
     return "".join(_SPECIAL.get(character, character) for character in text)
 
 
-def _header(grid: Grid) -> list[str]:
-    groups = [(title, len(list(own))) for title, own in groupby(grid.header, key=lambda column: column[0])]
-    if all(not part for _, part in grid.header):
+def _header(table: TextTable) -> list[str]:
+    groups = [(title, len(list(own))) for title, own in groupby(table.header, key=lambda column: column[0])]
+    if all(not part for _, part in table.header):
         return [
-            " & ".join(escaped(text) for text in [*grid.labels, *(group for group, _ in grid.header)])
+            " & ".join(escaped(text) for text in [*table.labels, *(group for group, _ in table.header)])
             + r" \\"
         ]
-    first = [rf"\multirow{{2}}{{*}}{{{escaped(label)}}}" for label in grid.labels]
+    first = [rf"\multirow{{2}}{{*}}{{{escaped(label)}}}" for label in table.labels]
     first += [rf"\multicolumn{{{width}}}{{c}}{{{escaped(title)}}}" for title, width in groups]
-    rules, start = [], len(grid.labels) + 1
+    rules, start = [], len(table.labels) + 1
     for _, width in groups:
         rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
         start += width
-    second = [""] * len(grid.labels) + [escaped(part) for _, part in grid.header]
+    second = [""] * len(table.labels) + [escaped(part) for _, part in table.header]
     return [" & ".join(first) + r" \\", "".join(rules), " & ".join(second) + r" \\"]
 
 
-def _body(grid: Grid) -> list[str]:
+def _body(table: TextTable) -> list[str]:
     lines: list[str] = []
-    names = [names for names, _ in grid.rows]
-    for index, (own, places) in enumerate(grid.rows):
+    names = [names for names, _ in table.rows]
+    for index, (own, places) in enumerate(table.rows):
         same = _shared(names[index - 1], own) if index else -1
         if index and len(own) > 1 and same < len(own) - 1:
             lines.append(
-                rf"\cmidrule(l){{{same + 1}-{len(own) + len(grid.header)}}}" if same else r"\midrule"
+                rf"\cmidrule(l){{{same + 1}-{len(own) + len(table.header)}}}" if same else r"\midrule"
             )
         labels = [_label(names, index, level) for level in range(len(own))]
         lines.append(" & ".join([*labels, *map(_place, places)]) + r" \\")

@@ -7,9 +7,9 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from results.tables.grid import FAILED, MISSING, UNAVAILABLE
 from results.tables.measured import MeasuredTable, Place, as_list
 from results.tables.ranking import Comparison
+from results.tables.text_table import FAILED, MISSING, UNAVAILABLE
 
 
 def to_csv(table: MeasuredTable, comparisons: Sequence[Comparison]) -> str:

@@ -1,24 +1,24 @@
-"""A grid as GitHub Markdown."""
+"""A printed table in GitHub Markdown."""
 
 from __future__ import annotations
 
-from results.tables.grid import Grid, Text
+from results.tables.text_table import Text, TextTable
 
 
-def to_markdown(grid: Grid) -> str:
+def to_markdown(table: TextTable) -> str:
     """Title, table, notes and the commands that fill what is missing."""
-    titles = [*grid.labels, *(f"{group}<br>{part}" if part else group for group, part in grid.header)]
+    titles = [*table.labels, *(f"{group}<br>{part}" if part else group for group, part in table.header)]
     lines = [
-        f"**{grid.title}**",
+        f"**{table.title}**",
         "",
         _row(titles),
-        _row([":--"] * len(grid.labels) + ["--:"] * len(grid.header)),
+        _row([":--"] * len(table.labels) + ["--:"] * len(table.header)),
     ]
-    lines += [_row([*names, *map(place, places)]) for names, places in grid.rows]
-    if grid.notes:
-        lines += ["", *(f"- {note}" for note in grid.notes)]
-    if grid.commands:
-        lines += ["", "Missing places are filled by:", "", "```", *grid.commands, "```"]
+    lines += [_row([*names, *map(place, places)]) for names, places in table.rows]
+    if table.notes:
+        lines += ["", *(f"- {note}" for note in table.notes)]
+    if table.commands:
+        lines += ["", "Missing places are filled by:", "", "```", *table.commands, "```"]
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""``python -m results publish`` and ``ui``, and what a sweep calls when it has ended."""
+"""``python -m results refresh`` and ``ui``, and what a sweep calls when it has ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser], store: argparse.ArgumentParser) -> None:
     """Register the verb. Nothing heavy is imported for it."""
     one = verbs.add_parser(
-        "publish", parents=[store], help="means over seeds, descriptions and views in MLflow's own pages"
+        "refresh", parents=[store], help="means over seeds, descriptions and views in MLflow's own pages"
     )
     one.add_argument(
         "--sweep",
@@ -32,9 +32,9 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser], store: argpa
 
 def run(options: argparse.Namespace) -> int:
     """Bring the pages of a whole experiment up to date: 0, or 1 where no cell is finished."""
-    from results.mlflow_ui.publish import publish
+    from results.mlflow_ui.refresh import refresh
 
-    done = publish(options.uri, options.experiment, sweeps=options.sweep)
+    done = refresh(options.uri, options.experiment, sweeps=options.sweep)
     if done is None:
         print(f"no finished cell in experiment {options.experiment} of {options.uri}", file=sys.stderr)
         return 1
@@ -82,6 +82,6 @@ def experiment_id(uri: str, experiment: str) -> str | None:
 
 def after_sweep(ended: EndedSweep) -> None:
     """Bring up to date what a sweep may have changed."""
-    from results.mlflow_ui.publish import publish
+    from results.mlflow_ui.refresh import refresh
 
-    publish(ended.uri, ended.experiment, ended.settings, [ended.parent] if ended.parent else [])
+    refresh(ended.uri, ended.experiment, ended.settings, [ended.parent] if ended.parent else [])

@@ -17,8 +17,8 @@ from results.runs.frame import CellRun
 from results.runs.groups import SETTING, Group
 from results.runs.statistics import gap_to_gold, summary
 from results.tables.explain import explain_command
-from results.tables.grid import Grid, signed
 from results.tables.leaderboard import COLUMNS
+from results.tables.text_table import TextTable, signed
 
 Headline = tuple[str, str]
 HEADLINES: tuple[Headline, ...] = (
@@ -73,7 +73,7 @@ def group_note(group: Group, gold: Group | None, experiment_id: str) -> str:
 
 
 def sweep_note(
-    facts: Sequence[str], command: str, board: Grid | None, missing: Sequence[str], folder: str
+    facts: Sequence[str], command: str, board: TextTable | None, missing: Sequence[str], folder: str
 ) -> str:
     """Description of a sweep.
 
@@ -102,7 +102,7 @@ def folder_note(experiment_id: str) -> str:
     return (
         "Below this run: one run per setting, method and options, with the mean over its seeds of every "
         f"metric and the standard deviation under `std/`. [As a table]({link}). They are written anew after "
-        "every sweep and by `python -m results publish`; deleting them loses nothing.\n"
+        "every sweep and by `python -m results refresh`; deleting them loses nothing.\n"
     )
 
 
@@ -163,7 +163,7 @@ def _figures(own: Mapping[str, Sequence[float]], gold: Mapping[str, Sequence[flo
     return lines
 
 
-def _board(board: Grid) -> list[str]:
+def _board(board: TextTable) -> list[str]:
     """A leaderboard as narrow as MLflow's column: a table per setting, methods with their options."""
     lines: list[str] = []
     before: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from bench.record.store import Store
-    from results.tables.grid import Grid
+    from results.tables.text_table import TextTable
 
 MOST_PAGES = 4
 """Of a figure with a page per setting; more are left to ``python -m results figures``: drawing takes time."""
@@ -58,7 +58,7 @@ def write_sweep(
     return sweep_note(_facts(done, len(cells)), command, board, missing, folder), count
 
 
-def _write_files(place: Path, uri: str, done: Sequence[CellRun], variants: Mapping[str, str]) -> Grid:
+def _write_files(place: Path, uri: str, done: Sequence[CellRun], variants: Mapping[str, str]) -> TextTable:
     """Leaderboard, page and figures of some cells; the leaderboard."""
     from results.formats.written import written
     from results.runs.artifacts import trajectory
@@ -66,13 +66,13 @@ def _write_files(place: Path, uri: str, done: Sequence[CellRun], variants: Mappi
     from results.site.page import page
     from results.tables.leaderboard import leaderboard, standings
 
-    grid = leaderboard(standings(done, variants))
-    texts = {name: written(grid, form) for name, form in FORMATS.items()}
+    table = leaderboard(standings(done, variants))
+    texts = {name: written(table, form) for name, form in FORMATS.items()}
     texts["page.html"] = page(document(done, variants, partial(trajectory, uri)))
     for name, text in texts.items():
         (place / name).write_text(text, encoding="utf-8")
     _draw(place / "figures", uri, done, variants)
-    return grid
+    return table
 
 
 def _draw(place: Path, uri: str, done: Sequence[CellRun], variants: Mapping[str, str]) -> None:

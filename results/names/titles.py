@@ -23,6 +23,7 @@ TITLES = {
     "ultrare": "UltraRE",
     "multidelete": "MultiDelete",
     "scalegun": "ScaleGUN",
+    "unlearnrec": "UnlearnRec",
     "mmrecun": "MMRecUn",
     "tru": "TRU",
     "tru_without_gate": "TRU w/o ranking gate",

@@ -62,18 +62,18 @@ class Row(_Strict):
 
 
 class Note(_Strict):
-    """What is known about some numbers: those that carry every label of one of ``cells`` (None: all)."""
+    """What is known about some numbers: those that carry every label of one of ``places`` (None: all)."""
 
     id: str
     text: str
-    cells: tuple[dict[str, str | tuple[str, ...]], ...] | None = None
+    places: tuple[dict[str, str | tuple[str, ...]], ...] | None = None
 
     def holds(self, labels: Mapping[str, str]) -> bool:
         """Whether the note is about a number with these labels (``metric`` is one of them)."""
-        if self.cells is None:
+        if self.places is None:
             return True
         return any(
-            all(_matches(value, labels.get(key)) for key, value in case.items()) for case in self.cells
+            all(_matches(value, labels.get(key)) for key, value in case.items()) for case in self.places
         )
 
 
@@ -114,8 +114,8 @@ class PublishedTable(_Strict):
                 raise ValueError(f"row {row.labels} does not have one label and one number per column")
         every = [{**number.labels, "metric": number.metric} for number in self.numbers()]
         for note in self.notes:
-            for case in note.cells or ():
-                alone = Note(id=note.id, text=note.text, cells=(case,))
+            for case in note.places or ():
+                alone = Note(id=note.id, text=note.text, places=(case,))
                 if not any(alone.holds(labels) for labels in every):
                     raise ValueError(f"note {note.id} is attached to no number by {case}")
         ordered = sorted(repr(row.labels) for row in self.rows)

@@ -4,10 +4,10 @@ __all__ = [
     "audit_table",
     "explain",
     "fronts",
-    "grid",
     "layout",
     "leaderboard",
     "measured",
     "missing",
     "ranking",
+    "text_table",
 ]

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 
 from results.names.titles import TITLES
 from results.runs.statistics import Summary
-from results.tables.grid import NOTHING, Grid, Text
 from results.tables.leaderboard import SETTING, Standing
+from results.tables.text_table import NOTHING, Text, TextTable
 
 PREFIX = "audit/"
 HIDDEN = ("original_", "gold_")
@@ -22,7 +22,7 @@ ORDER = ("original", "retrain", "graph_only", "reset", "finetune")
 """Columns that come first; the others follow by name."""
 
 
-def audit_table(found: Sequence[Standing]) -> Grid:
+def audit_table(found: Sequence[Standing]) -> TextTable:
     """The audits of all given standings as one table; no rows where none has an audit."""
     columns = _columns(found)
     letters = dict(zip([c for c in columns if c[1]], string.ascii_lowercase, strict=False))
@@ -33,7 +33,7 @@ def audit_table(found: Sequence[Standing]) -> Grid:
         for metric in _metrics(one for one in own if one is not None):
             audit, _, figure = metric.removeprefix(PREFIX).partition("/")
             rows.append(((*setting, audit, figure), tuple(_text(one, metric) for one in own)))
-    return Grid(
+    return TextTable(
         "audits",
         "Audits: mean over seeds [95 % interval]",
         (*SETTING, "audit", "figure"),

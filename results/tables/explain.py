@@ -6,9 +6,9 @@ import shlex
 
 from datasets.errors import InputError
 from results.runs.frame import CellRun
-from results.tables.grid import signed
 from results.tables.layout import TABLES, Scope, layout, row_name
 from results.tables.measured import MeasuredTable, Place, as_list
+from results.tables.text_table import signed
 
 
 def explain(table: MeasuredTable, row: str, column: str) -> str:

@@ -13,13 +13,13 @@ from bench.record.names import FORGET_RECALL, VALID_RECALL
 from bench.tune.record import GOLD_FORGET_RECALL, GOLD_VALID_RECALL, UNLEARN_SECONDS
 from results.names.titles import TITLES
 from results.runs.frame import CellRun
-from results.tables.grid import NOTHING, Grid, Text
 from results.tables.leaderboard import SETTING
+from results.tables.text_table import NOTHING, Text, TextTable
 
 HEADER = ("valid recall@20", "forget recall@20", "from gold", "within", "seconds")
 
 
-def fronts(trials: Sequence[CellRun], variants: Mapping[str, str]) -> Grid:
+def fronts(trials: Sequence[CellRun], variants: Mapping[str, str]) -> TextTable:
     """The fronts of all settings; bold is what no trial of any method beats.
 
     Args:
@@ -32,7 +32,7 @@ def fronts(trials: Sequence[CellRun], variants: Mapping[str, str]) -> Grid:
     rows = []
     for setting in sorted({_setting(run) for run in measured}):
         rows += _rows(setting, [run for run in measured if _setting(run) == setting], variants)
-    return Grid(
+    return TextTable(
         "fronts",
         "Trade-off fronts of tuning, on validation data",
         (*SETTING, "method", "options"),

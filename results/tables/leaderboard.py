@@ -21,7 +21,7 @@ from bench.record.names import (
 from results.names.headlines import GOLD
 from results.runs.frame import CellRun, latest
 from results.runs.statistics import Summary, summary
-from results.tables.grid import NOTHING, Grid, Text
+from results.tables.text_table import NOTHING, Text, TextTable
 from unlearning import REFERENCE_METHODS
 
 SETTING = ("dataset", "backbone", "regime")
@@ -66,7 +66,7 @@ def standings(runs: Iterable[CellRun], variants: Mapping[str, str]) -> list[Stan
     ]
 
 
-def leaderboard(found: Sequence[Standing]) -> Grid:
+def leaderboard(found: Sequence[Standing]) -> TextTable:
     """The standings as a table."""
     columns = [c for c in COLUMNS if any(c[0] in standing.summaries for standing in found)]
     with_options = any(standing.options for standing in found)
@@ -80,7 +80,7 @@ def leaderboard(found: Sequence[Standing]) -> Grid:
             for number, (metric, _, _) in enumerate(columns)
         ]
         rows.append((names, tuple(texts)))
-    return Grid(
+    return TextTable(
         "leaderboard",
         "Leaderboard: mean ± standard deviation over seeds",
         (*SETTING, "method", *(["options"] if with_options else [])),

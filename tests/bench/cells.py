@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-TINY = ["dataset=synthetic_tiny", "train.max_epochs=2", "run.threads=1", "tracking.publish=false"]
+TINY = ["dataset=synthetic_tiny", "train.max_epochs=2", "run.threads=1", "tracking.refresh=false"]
 
 
 def command(*arguments: str) -> list[str]:

@@ -12,7 +12,7 @@ from bench.sweep.sweep import EndedSweep
 from tests.bench.cells import TINY
 from tests.results.store import store
 
-SWEEP = [*(word for word in TINY if "publish" not in word), "-m", "method=original,reset"]
+SWEEP = [*(word for word in TINY if "refresh" not in word), "-m", "method=original,reset"]
 
 
 def test_a_presenter_is_told_and_its_failure_costs_one_line(
@@ -32,14 +32,14 @@ def test_a_presenter_is_told_and_its_failure_costs_one_line(
     assert said.err.count("warning: MLflow's pages") == 1
     assert "no figure today" in said.err
     assert "and more" not in said.err
-    assert "python -m results publish" in said.err
+    assert "python -m results refresh" in said.err
     (parent,) = store(f"sqlite:///{tmp_path}/mlflow.db").runs(f"tags.`{KIND_TAG}` = 'sweep'")
     assert (parent.info.run_id, parent.info.status) == (ended.parent, "FINISHED")
     assert parent.data.tags[COMMAND_TAG].startswith("python -m bench dataset=synthetic_tiny")
     client = store(f"sqlite:///{tmp_path}/mlflow.db").client
     assert CELLS_FILE in {file.path for file in client.list_artifacts(ended.parent)}
 
-    assert main([*SWEEP, "tracking.publish=false"], present) == 0
+    assert main([*SWEEP, "tracking.refresh=false"], present) == 0
     assert len(told) == 1
     assert main([*SWEEP[:-2], "method=reset"], present) == 0
     assert len(told) == 1, "one cell that was finished before changes nothing"

@@ -66,6 +66,7 @@ def test_each_defect_is_named(tmp_path: Path, line: str, message: str) -> None:
     ("text", "message"),
     [
         ("title\nx\n", "has no column itemID"),
+        ('itemID,title\n0,"x\n', "line 2 cannot be read .unexpected end of data."),
         ("itemID,title\n0\n", "line 2 does not have the 2 cells of the header"),
         ("itemID,title\n0,a,b\n", "line 2 does not have the 2 cells of the header"),
     ],

@@ -23,6 +23,7 @@ from datasets.interactions import InteractionData
 from models.base import Recommender
 from tests.tiny import tiny_data
 from tests.unlearning.cells import (
+    QUICK,
     REGIMES,
     Tape,
     private_copy,
@@ -47,17 +48,18 @@ SAME_WEIGHTS: dict[str, set[str]] = {
 """Methods declared to leave the same weights: they take no step, and differ in the graph if at all."""
 
 
-READS_FORGOTTEN_CONTENT = {"scalegun", "ssd"}
+READS_FORGOTTEN_CONTENT = {"scalegun", "ssd", "unlearnrec"}
 """Methods that measure something on the full data, by which they take out: ScaleGUN the first of its two
-gradients, SSD the importance of each weight, which its authors compute once, before any request. Like the
-forgotten pairs of every other method, the forgotten content decides what goes."""
+gradients, SSD the importance of each weight, which its authors compute once, before any request; UnlearnRec
+trains its encoder on all data before any request. Like the forgotten pairs of every other method, the
+forgotten content decides what goes."""
 
 
 def accepted(method: str, backbone: str) -> UnlearningMethod | None:
     """The method with its defaults; None where it refuses the backbone in general."""
     kind = load_class("method", method)
     for options in ({}, {"gate": False}) if method == "tru" else ({},):
-        unlearner: UnlearningMethod = kind(kind.Options(**options))
+        unlearner: UnlearningMethod = kind(kind.Options(**QUICK.get(method, {}), **options))
         try:
             unlearner.check(trained(backbone))
         except InputError:

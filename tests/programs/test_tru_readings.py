@@ -259,6 +259,8 @@ def test_the_study_goes_on_after_a_kill_and_its_page_comes_from_the_runs(
     assert len(attempts) > count, "a larger budget runs what it adds"
 
     capsys.readouterr()
+    assert main(arguments(tmp_path, "run.dry=true")) == 0
+    assert f"{len(attempts) - 1} trials recorded, 0 models to train" in capsys.readouterr().out
     out = tmp_path / "page.md"
     (setting,) = settings(f"sqlite:///{tmp_path}/mlflow.db", "lethe")
     assert len(setting.runs) == len(attempts) - 1

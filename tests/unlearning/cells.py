@@ -40,6 +40,9 @@ FORMS: dict[str, dict[str, Any]] = {
     "ascent": {"form": "ascent", "epochs": 20, "alpha": 0.8, "reverse_lr": 200.0},
 }
 
+QUICK: dict[str, dict[str, Any]] = {"unlearnrec": {"epochs": 2}}
+"""Options that keep a test over all methods quick, where the defaults train for long before any request."""
+
 
 class Tape(Recorder):
     """Keeps the curves, and the numbers of examples and steps."""

@@ -4,7 +4,7 @@ TRU reports an attack success rate after unlearning without stating trigger, inj
 attempts. The design is ours: fake users with a fixed trigger set and one cold target are trained in
 (``datasets.poison``) and are the deletion request.
 
-A recommender with one row per user cannot score a profile that it never saw. A fold-in rule would differ
+A recommender with one ID row per user cannot score a profile that it never saw. A fold-in rule would differ
 from backbone to backbone and would itself be audited, so the held-out trigger profiles are users who are
 there from the start: at least 200 fake users with the trigger set and other items, without the target,
 in the training data of the original and of gold alike and never asked to be forgotten. They stand for

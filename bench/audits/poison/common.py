@@ -53,13 +53,13 @@ class PoisonAudit(Audit):
         """
         scorer = model.scorer()
         clean_hits, filled, clean = self._hits(scorer, self.clean)
-        attacked, hits, trials = self.attacked(), clean_hits, clean
+        attacked, hits, attempts = self.attacked(), clean_hits, clean
         if attacked is not self.clean:
-            hits, _, trials = self._hits(scorer, attacked)
+            hits, _, attempts = self._hits(scorer, attacked)
         test = evaluate_split(scorer, self._clean_test, self._known, self.context.chunk_scores, (HEADLINE_K,))
         return {
-            **share_with_interval(ATTACK_SUCCESS, hits, trials),
-            "trials": trials,
+            **share_with_interval(ATTACK_SUCCESS, hits, attempts),
+            "trials": attempts,
             "clean_hit_rate": clean_hits / clean,
             f"clean_exposure_at_{HEADLINE_K}": filled,
             f"clean_recall_at_{HEADLINE_K}": test.means()[f"recall_at_{HEADLINE_K}"],

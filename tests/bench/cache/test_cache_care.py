@@ -148,3 +148,31 @@ def test_item_graphs_are_pruned_by_age_and_not_by_reference(tmp_path: Path) -> N
     assert {entry.folder.name for entry in prune(tmp_path, None, keep=set(), dry=False)} == {"x.damaged-1"}
     assert {entry.folder.name for entry in prune(tmp_path, 30.0, keep=None, dry=False)} == {"old"}
     assert [entry.folder.name for entry in entries(tmp_path)] == ["new"]
+
+
+def prepared(cache: Path, key: str, days: float = 0.0) -> Path:
+    folder = cache / "prepared" / key
+    folder.mkdir(parents=True)
+    (folder / "tensors.safetensors").write_bytes(b"state")
+    about = {"role": "preparation of unlearnrec", "dataset": "baby", "backbone": {"name": "mgcn"}, "seed": 3}
+    record = {"tensors_sha256": checksum(folder / "tensors.safetensors"), "about": about}
+    (folder / "record.json").write_text(json.dumps(record))
+    os.utime(folder, (time.time() - days * 86_400,) * 2)
+    return folder
+
+
+def test_prepared_states_are_listed_verified_and_pruned_by_age(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model(tmp_path, "weights")
+    prepared(tmp_path, "whole")
+    assert (run(tmp_path, "list"), run(tmp_path, "verify")) == (0, 0)
+    printed = capsys.readouterr().out
+    assert all(text in printed for text in ("whole", "preparation of", "1 models, 1 prepared states"))
+    (prepared(tmp_path, "gone", days=40.0) / "tensors.safetensors").unlink()
+    assert run(tmp_path, "verify") == 1
+    assert "gone: its tensors are missing" in capsys.readouterr().out
+    assert {entry.folder.name for entry in prune(tmp_path, None, keep={"weights"}, dry=False)} == set()
+    os.utime(tmp_path / "prepared" / "gone", (time.time() - 40 * 86_400,) * 2)
+    assert {entry.folder.name for entry in prune(tmp_path, 30.0, keep=None, dry=False)} == {"gone"}
+    assert [entry.folder.name for entry in entries(tmp_path)] == ["weights", "whole"]

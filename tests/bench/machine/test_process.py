@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bench.cell import run
-from bench.machine import reproducible
+from bench.machine import process
 from bench.machine.process import BIT_EQUAL_PRODUCTS
 from bench.record.names import THREAD_INVARIANT_TAG
 from bench.record.store import Store
@@ -58,11 +58,11 @@ def test_the_commands_prepare_their_process(command: str, flag: str, tmp_path: P
 
 def test_products_have_the_same_bits_on_this_machine_or_the_machine_says_so() -> None:
     """What the other tests of determinism rest on: conftest.py prepares this very process."""
-    assert reproducible.products_are_thread_invariant()
+    assert process.products_are_thread_invariant()
 
 
 def test_a_difference_between_threads_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = reproducible._products
+    plain = process._products
 
     def off_by_one_bit(threads: int) -> list[torch.Tensor]:
         made = plain(threads)
@@ -70,8 +70,8 @@ def test_a_difference_between_threads_is_found(monkeypatch: pytest.MonkeyPatch) 
             made[-1].view(-1)[7] = torch.nextafter(made[-1].view(-1)[7], torch.tensor(torch.inf))
         return made
 
-    monkeypatch.setattr(reproducible, "_products", off_by_one_bit)
-    assert not reproducible.products_are_thread_invariant.__wrapped__()
+    monkeypatch.setattr(process, "_products", off_by_one_bit)
+    assert not process.products_are_thread_invariant.__wrapped__()
 
 
 @pytest.mark.parametrize("kept", [True, False])

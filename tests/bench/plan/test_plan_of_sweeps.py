@@ -13,7 +13,7 @@ from bench.config.schema import CellConfig
 from bench.machine.hardware import processor_name
 from bench.plan.dry import Estimator, readable
 from bench.plan.planner import PlannedCell, Planner
-from bench.record.finished import Record, recorded
+from bench.record.finished import Record
 from bench.record.store import Store
 from tests.bench.cells import TINY
 
@@ -101,21 +101,18 @@ def test_the_estimate_takes_medians_of_like_with_like(planned: tuple[list[Planne
     assert "unknown for 1 cells" in text
 
 
-def test_the_store_is_read_directly_as_through_mlflow(
+def test_the_estimate_is_from_cells_alone_also_through_mlflow(
     planned: tuple[list[PlannedCell], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cells, store = planned
-    past(store, key="a")
-    store.fail(past(store, status="RUNNING", key="b"), ValueError("no"))
-    tracking = cells[0].config.tracking
-    direct, text = recorded(tracking), estimate(cells)
-    assert direct.failed == {"b": "ValueError: no"}
-    assert recorded(tracking, "a").finished == direct.finished
-    assert recorded(tracking, "b").finished == {}
+    past(store)
+    trial = past(store, status="RUNNING", **{"lethe.kind": "trial"})
+    store.log(trial, metrics={"time/unlearn_seconds": 700.0})
+    store.finish(trial)
+    direct = estimate(cells)
+    assert "0:03:07 of training and unlearning" in direct
     monkeypatch.setattr("bench.record.database.is_local", lambda uri: False)
-    assert recorded(tracking) == direct
-    assert recorded(tracking, "b").failed == direct.failed
-    assert estimate(cells) == text
+    assert estimate(cells) == direct
 
 
 def test_a_failed_cell_is_due_only_when_asked(planned: tuple[list[PlannedCell], Store]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from bench.record.names import FORGET_RECALL, OVERLAP, SPEEDUP, TEST_RECALL
+from bench.record.names import BREAK_EVEN, FORGET_RECALL, OFFLINE_SECONDS, OVERLAP, SPEEDUP, TEST_RECALL
 from bench.sweep.summary import Row, print_rows
 
 
@@ -54,3 +54,20 @@ def test_fits_eighty_columns() -> None:
     lines = printed([row("graph_only", 0.1, 0.2, **{OVERLAP: 0.5, SPEEDUP: 12345.6})])
     assert max(map(len, lines)) <= 80
     assert line_of("graph_only", lines)[4:6] == ["0.500**", "12,345.6x**"]
+
+
+def test_what_was_prepared_is_said_below_the_table_with_when_it_pays_off() -> None:
+    lines = printed(
+        [
+            row("tru", 0.1, 0.2, **{OFFLINE_SECONDS: 0.0, SPEEDUP: 3.0}),
+            row("ultrare", 0.1, 0.2, **{OFFLINE_SECONDS: 1234.5, SPEEDUP: 0.5}),
+            row("unlearnrec", 0.1, 0.2, **{OFFLINE_SECONDS: 30.0, SPEEDUP: 9.0, BREAK_EVEN: 2.31}),
+            row("ssd", 0.1, 0.2, **{OFFLINE_SECONDS: 4.0}),
+        ]
+    )
+    text = "\n".join(lines)
+    assert "unlearnrec: 30.0 s before any request, paid off after 2.3 requests" in text
+    assert "ultrare: 1,234.5 s before any request, never paid off." in text
+    assert "ssd: 4.0 s before any request.\n" in text, "no speed-up: the times are of two machines"
+    assert "tru: " not in text
+    assert max(map(len, lines)) <= 80

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +17,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from datasets.errors import InputError
 from datasets.folder import Folder, FolderOptions
 from datasets.named import reader_named
 from datasets.prepare import finish, pipeline
 from datasets.prepare.work import Work
 from datasets.validation import check
+from tests.bench.cells import environment
 from tests.datasets.prepare.raw import (
     ITEMS,
     USERS,
@@ -309,6 +314,9 @@ def test_a_dry_run_writes_nothing(shop: Path, capsys: pytest.CaptureFixture[str]
     for told in ("orders.csv", "pictures", "5-core", "no model", "Nothing was written"):
         assert told in shown
     assert digests(shop) == before
+    assert prepare(shop) == 0
+    assert prepare(shop, "--dry-run") == 0
+    assert "this needs --overwrite" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_same_command_again_does_nothing(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -371,7 +379,7 @@ STAGES = [
 def test_after_a_stop_in_any_stage_the_same_bytes_come_out(
     shop: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    """A stage is stopped at its end, its files half there; the next run starts from the stages before."""
+    """Killed at the end of a stage, its files half there: the next run starts from the stages before."""
     real = getattr(pipeline, stage)
 
     def stopped(*arguments: Any) -> Any:
@@ -381,6 +389,7 @@ def test_after_a_stop_in_any_stage_the_same_bytes_come_out(
 
     with monkeypatch.context() as patch:
         patch.setattr(pipeline, stage, stopped)
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # a kill leaves no time to tidy up
         assert prepare(shop, *content(shop)) == 130
         assert not (shop / "out" / "shop").exists()
     done: list[str] = []
@@ -447,3 +456,85 @@ def test_a_checkout_that_cannot_be_written(
     (checkout / "dataset").rmdir()
     assert prepare(shop, "--register") == 2
     assert "leave out --register and use --config-dir" in capsys.readouterr().err
+
+
+CHANGES = [
+    ["--k-core", "8"],
+    ["--min-rating", "3"],
+    ["--duplicates", "last"],
+    ["--split", "leave_one_out"],
+    ["--seed", "1"],
+    ["--missing", "mean"],
+    ["--missing", "drop"],
+    ["--text-dim", "4"],
+    ["--rating-column", "none"],
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=" ".join)
+def test_other_options_after_a_stop_are_obeyed(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, change: list[str]
+) -> None:
+    """Only stages that do not depend on the changed option are taken from the stopped run."""
+    write_csv(shop / "orders.csv", "user,item,rating,timestamp", [*orders(), *reversed(later())])
+    chosen = [*content(shop), "--no-graphs"]
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "finish", interrupted)
+        assert prepare(shop, *chosen) == 130
+    assert prepare(shop, *chosen, *change) == 0
+    found = digests(shop / "out" / "shop")
+    assert prepare(shop, *chosen, *change, out="fresh", name="shop") == 0
+    expected = digests(shop / "fresh" / "shop")
+    del found["conf/dataset/shop.yaml"], expected["conf/dataset/shop.yaml"]
+    assert found == expected
+
+
+def later() -> list[tuple[str, str, str, str]]:
+    """Some orders once more, later and with another rating, and customers who bought six things."""
+    again = [(user, own, "1", str(int(time) + 50)) for user, own, _, time in orders()[::7]]
+    return again + [(f"rare {n}", item(7 * n + i), "5", str(10**9 + i)) for n in range(5) for i in range(6)]
+
+
+def interrupted(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_nothing_is_there_before_the_last_check(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise InputError("the check refuses.")
+
+    monkeypatch.setattr(finish, "check", refuse)
+    assert refused(shop, capsys, *content(shop)) == "error: the check refuses."
+
+
+def test_torch_stays_out_where_it_is_not_needed(shop: Path) -> None:
+    arguments = [
+        "prepare",
+        "shop",
+        "--interactions",
+        "orders.csv",
+        "--items",
+        "items.csv",
+        "--out",
+        "out/shop",
+    ]
+    code = (
+        "import sys; from datasets.__main__ import main;"
+        f"code = main({[*arguments, '--images', 'pictures', '--no-graphs']!r});"
+        "sys.exit(code or 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=shop, env=environment(shop), check=False)
+    assert done.returncode == 0
+
+
+def test_the_sources_may_lie_elsewhere(
+    shop: Path, tmp_path_factory: pytest.TempPathFactory, whole: Path
+) -> None:
+    """The same bytes from another folder: no path gets in, but its own into the configuration."""
+    moved = shop.rename(tmp_path_factory.mktemp("elsewhere") / "raw")
+    assert prepare(moved, *content(moved)) == 0
+    found, expected = digests(moved / "out" / "shop"), digests(whole)
+    del found["conf/dataset/shop.yaml"], expected["conf/dataset/shop.yaml"]
+    assert found == expected

@@ -13,7 +13,7 @@ import pytest
 from datasets.prepare.k_core import k_core
 from datasets.prepare.pair_files import PairWriter
 from datasets.splits import held_out
-from tests.datasets.prepare.raw import id_map, prepare, provenance, table
+from tests.datasets.prepare.raw import id_map, prepare, provenance, table, write_csv
 
 
 def amazon_2014(folder: Path, rows: int = 6000) -> pd.DataFrame:
@@ -118,6 +118,19 @@ def test_the_row_that_stays_of_a_duplicate(reviews: tuple[Path, pd.DataFrame], w
         (users[int(row["userID"])], items[int(row["itemID"])], float(row["rating"])) for row in table(out)
     }
     assert found == set(kept[["reviewerID", "asin", "overall"]].itertuples(index=False, name=None))
+
+
+def test_repetitions_longer_than_a_batch_are_one_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.prepare.coding.CHUNK", 1)
+    pairs = [(f"u{n // 3}", f"i{n % 3}") for n in range(9)]
+    rows = [(user, own, str(1000 - n)) for n in range(1500) for user, own in pairs]
+    path = write_csv(tmp_path / "many.csv", "user,item,timestamp", rows)
+    assert prepare(tmp_path, "--interactions", str(path), "--k-core", "0", name="many") == 0
+    rows_left = table(tmp_path / "out" / "many")
+    assert len(rows_left) == 9
+    assert {row["timestamp"] for row in rows_left} == {"-499"}
 
 
 def test_low_ratings_go_before_duplicates_and_core(reviews: tuple[Path, pd.DataFrame]) -> None:

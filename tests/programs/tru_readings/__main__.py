@@ -6,7 +6,8 @@
 
 ``run`` takes overrides as ``python -m bench -m`` does and goes through their settings one after the other,
 users forgotten, on request 0. The budget counts the trials of the search in each setting; the limits come
-on top. Killed, the same command goes on; a larger budget runs what it adds. ``page`` starts nothing.
+on top. Killed, the same command goes on; a larger budget runs what it adds; run.dry=true starts nothing, nor
+does ``page``.
 
 Exit codes: 0 done, 1 there is nothing to show, 2 the input is wrong, 130 interrupted.
 """
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from bench.config.compose import expand_grid, stated_options
 from bench.disk.files import write_text
-from bench.plan.planner import Planner
+from bench.plan.planner import PlannedCell, Planner
 from bench.plan.rehearsal import rehearse
 from datasets.errors import InputError
 
@@ -76,10 +77,26 @@ def _run(options: argparse.Namespace) -> int:
                 "forgets users: leave method and regime out."
             )
     cells = [Planner(one=True).plan(config) for config in grid.configs]
+    if cells[0].config.run.dry:
+        for cell in cells:
+            print(_state(cell))
+        return DONE
     rehearse(cells)
     for cell in cells:
         Study(cell, options.budget, options.against).run()
     return DONE
+
+
+def _state(cell: PlannedCell) -> str:
+    """What the store and the cache hold of a setting. Starts nothing."""
+    from tests.programs.tru_readings.record import settings
+
+    config = cell.config
+    place = config.data_name, config.backbone.name
+    found = settings(config.tracking.uri, config.tracking.experiment, [config.data_name])
+    done = sum(len(setting.runs) for setting in found if (setting.dataset, setting.backbone) == place)
+    missing = sum(not there for there in cell.cached_models())
+    return f"{config.label}: {done} trials recorded, {missing} models to train. Nothing was started."
 
 
 def _page(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from bench.tune.record import GOLD_FORGET_RECALL, GOLD_VALID_RECALL, SECONDS
 from results.formats.markdown import to_markdown
 from results.names.titles import TITLES
 from results.runs.frame import CellRun
-from results.tables.grid import Grid, Text
+from results.tables.text_table import Text, TextTable
 from tests.programs.tru_readings.claims import (
     CAP,
     Claim,
@@ -96,7 +96,7 @@ def _figures(run: CellRun) -> tuple[Text, ...]:
     return (*(Text(_number(value)) for value in values), Text(_number(speed_up(metrics), 1)))
 
 
-def _limits(setting: Setting) -> Grid:
+def _limits(setting: Setting) -> TextTable:
     any_run = setting.runs[0]
     gold = (
         any_run.metrics[GOLD_FORGET_RECALL],
@@ -107,7 +107,7 @@ def _limits(setting: Setting) -> Grid:
     rows = [(("gold", ""), (*(Text(_number(value)) for value in gold), Text("-")))]
     rows += [((name, run.run_id), _figures(run)) for name, run in setting.limits.items()]
     header = tuple((title, "") for title in FIGURES)
-    return Grid("limits", f"Limits: {name_of(setting)}", ("limit", "MLflow run"), header, tuple(rows))
+    return TextTable("limits", f"Limits: {name_of(setting)}", ("limit", "MLflow run"), header, tuple(rows))
 
 
 def _gate_limit(setting: Setting, against: str | None) -> str:
@@ -133,7 +133,7 @@ def _gate_limit(setting: Setting, against: str | None) -> str:
     )
 
 
-def _factors(setting: Setting, wanted: list[Claim]) -> Grid:
+def _factors(setting: Setting, wanted: list[Claim]) -> TextTable:
     runs = {reading: trials["full"] for reading, trials in setting.tried.items()}
     fits = {reading: _fit(wanted, trials) for reading, trials in setting.tried.items()}
     rows = []
@@ -142,7 +142,7 @@ def _factors(setting: Setting, wanted: list[Claim]) -> Grid:
             own = [reading for reading in runs if getattr(reading, factor) == level]
             rows.append(((factor, str(level)), _level([runs[r] for r in own], [fits[r] for r in own])))
     header = ("readings", "diverged", "forget, median", "utility kept, median", "wrecked", "least misfit")
-    return Grid(
+    return TextTable(
         "factors",
         f"Factors: {name_of(setting)}",
         ("factor", "level"),
@@ -174,7 +174,7 @@ def _fit(wanted: list[Claim], trials: Mapping[Role, CellRun]) -> float:
     return misfit(wanted, {role: run.metrics for role, run in trials.items()})
 
 
-def _nearest(setting: Setting, wanted: list[Claim]) -> Grid:
+def _nearest(setting: Setting, wanted: list[Claim]) -> TextTable:
     trials = setting.tried
     ranked = sorted(trials, key=lambda reading: _fit(wanted, trials[reading]))[:SHOWN]
     rows = []
@@ -186,7 +186,7 @@ def _nearest(setting: Setting, wanted: list[Claim]) -> Grid:
         ("misfit", ""),
         *((f"{claim.group}: {claim.title}", f"{claim.printed:.4g}") for claim in wanted),
     ]
-    return Grid(
+    return TextTable(
         "nearest",
         f"Nearest readings: {name_of(setting)}",
         ("reading", "MLflow run"),
@@ -206,7 +206,7 @@ def _ours(claim: Claim, run: CellRun | None) -> str:
     )
 
 
-def _verdicts(setting: Setting, wanted: list[Claim]) -> Grid:
+def _verdicts(setting: Setting, wanted: list[Claim]) -> TextTable:
     rows = []
     for title, own in together(wanted).items():
         found = verdict(own, setting.tried)
@@ -214,7 +214,7 @@ def _verdicts(setting: Setting, wanted: list[Claim]) -> Grid:
     if not wanted:
         nothing = "not testable here: the paper prints nothing for this data set and backbone"
         rows.append((("every claim", "-"), (Text(nothing), Text("-"))))
-    return Grid(
+    return TextTable(
         "verdicts",
         f"Verdicts: {name_of(setting)}",
         ("claim", "printed"),

@@ -23,7 +23,7 @@ from results.mlflow_ui.aggregate import aggregate
 from results.mlflow_ui.aggregate_runs import AggregateRuns
 from results.mlflow_ui.descriptions import fitted
 from results.mlflow_ui.names import AGGREGATE, FOLDER, NOTE_LIMIT, NOTE_TAG, PARENT_TAG
-from results.mlflow_ui.publish import Published, publish
+from results.mlflow_ui.refresh import Refreshed, refresh
 from results.mlflow_ui.views import VIEWS
 from results.runs.bundle import export
 from results.runs.frame import runs
@@ -81,7 +81,7 @@ def content(uri: str) -> list[Any]:
 
 
 def test_an_aggregate_holds_mean_and_deviation_under_the_names_of_the_cells(uri: str) -> None:
-    assert publish(uri, "lethe") == Published(described=4, written=2, removed=0, sweeps=0, files=0)
+    assert refresh(uri, "lethe") == Refreshed(described=4, written=2, removed=0, sweeps=0, files=0)
     gold, tru = of_kind(uri, AGGREGATE)
     assert tru.info.run_name == "synthetic/mgcn/user/tru (2 seeds)"
     assert tru.info.status == "FINISHED"
@@ -96,18 +96,18 @@ def test_an_aggregate_holds_mean_and_deviation_under_the_names_of_the_cells(uri:
     assert {run.data.tags[PARENT_TAG] for run in (gold, tru)} == {folder.info.run_id}
 
 
-def test_publishing_again_changes_nothing(uri: str) -> None:
-    publish(uri, "lethe")
+def test_refreshing_again_changes_nothing(uri: str) -> None:
+    refresh(uri, "lethe")
     before = content(uri)
-    assert publish(uri, "lethe") == Published()
+    assert refresh(uri, "lethe") == Refreshed()
     assert content(uri) == before
 
 
 def test_a_new_seed_updates_the_aggregate_in_place(uri: str) -> None:
-    publish(uri, "lethe")
+    refresh(uri, "lethe")
     before = of_kind(uri, AGGREGATE)[1].info.run_id
     record(store(uri), table_cell(2, "tru"), {TEST_RECALL: 0.55})
-    done = publish(uri, "lethe")
+    done = refresh(uri, "lethe")
     assert done is not None
     assert done.written == 1
     tru = of_kind(uri, AGGREGATE)[1]
@@ -121,11 +121,11 @@ def test_what_cannot_be_taken_back_is_made_again_and_what_is_gone_is_removed(uri
     place = store(uri)
     extra = record(place, table_cell(2, "tru"), {TEST_RECALL: 0.5, "audit/x": 1.0})
     other = record(place, table_cell(0, "mmrecun"), {TEST_RECALL: 0.5})
-    publish(uri, "lethe")
+    refresh(uri, "lethe")
     before = {run.data.tags["method"]: run.info.run_id for run in of_kind(uri, AGGREGATE)}
     for run in (extra, other):
         place.client.delete_run(run)
-    done = publish(uri, "lethe")
+    done = refresh(uri, "lethe")
     assert done is not None
     assert done.removed == 1
     after = {run.data.tags["method"]: run for run in of_kind(uri, AGGREGATE)}
@@ -141,28 +141,28 @@ def test_what_was_cut_off_half_way_is_finished(uri: str, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(AggregateRuns, "_fill", cut_off)
     with pytest.raises(KeyboardInterrupt):
-        publish(uri, "lethe")
+        refresh(uri, "lethe")
     monkeypatch.undo()
-    publish(uri, "lethe")
+    refresh(uri, "lethe")
     found = of_kind(uri, AGGREGATE)
     assert len(found) == 2
     assert all(run.info.status == "FINISHED" and TEST_RECALL in run.data.metrics for run in found)
 
 
 def test_duplicates_that_two_machines_made_are_settled(uri: str) -> None:
-    publish(uri, "lethe")
+    refresh(uri, "lethe")
     (first, _) = of_kind(uri, AGGREGATE)
     place = store(uri)
     place.client.create_run(place.experiment_id, tags=dict(first.data.tags))
     assert len(of_kind(uri, AGGREGATE)) == 3
-    publish(uri, "lethe")
+    refresh(uri, "lethe")
     assert len(of_kind(uri, AGGREGATE)) == 2
     assert of_kind(uri, AGGREGATE)[0].info.run_id == first.info.run_id
 
 
-def test_two_publishers_at_once_make_no_duplicates(uri: str, tmp_path: Path) -> None:
+def test_two_who_refresh_at_once_make_no_duplicates(uri: str, tmp_path: Path) -> None:
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        done = list(pool.map(publish, [uri] * 2, ["lethe"] * 2))
+        done = list(pool.map(refresh, [uri] * 2, ["lethe"] * 2))
     assert sum(one.written for one in done if one is not None) == 2
     assert len(of_kind(uri, AGGREGATE)) == 2
     assert len(of_kind(uri, FOLDER)) == 1
@@ -171,11 +171,11 @@ def test_two_publishers_at_once_make_no_duplicates(uri: str, tmp_path: Path) -> 
 
 def test_only_touched_settings_are_updated(uri: str) -> None:
     record(store(uri), table_cell(0, "tru", regime="item"), {TEST_RECALL: 0.2})
-    done = publish(uri, "lethe", {SETTING}, sweeps=[])
+    done = refresh(uri, "lethe", {SETTING}, sweeps=[])
     assert done is not None
     assert (done.written, done.removed) == (2, 0)
     assert {run.data.tags["regime"] for run in of_kind(uri, AGGREGATE)} == {"user"}
-    publish(uri, "lethe", {("synthetic", "mgcn", "item")}, sweeps=[])
+    refresh(uri, "lethe", {("synthetic", "mgcn", "item")}, sweeps=[])
     assert len(of_kind(uri, AGGREGATE)) == 3
 
 
@@ -184,7 +184,7 @@ def test_nothing_takes_an_aggregate_for_a_cell(uri: str, tmp_path: Path) -> None
     finished = recorded(TrackingConfig(uri=uri))
     assert command(["leaderboard", "--uri", uri, "--out", f"{tmp_path}/before.md"]) == 0
     assert command(["site", "--uri", uri, "--out", f"{tmp_path}/before.html"]) == 0
-    publish(uri, "lethe")
+    refresh(uri, "lethe")
     assert [run.run_id for run in runs(uri, "lethe")] == before
     assert recorded(TrackingConfig(uri=uri)) == finished
     assert command(["leaderboard", "--uri", uri, "--out", f"{tmp_path}/after.md"]) == 0
@@ -198,7 +198,7 @@ def test_cells_are_described_beside_gold_with_commands(uri: str) -> None:
     place = store(uri)
     for run in place.runs(f"tags.`{KIND_TAG}` = 'cell'"):
         place.client.set_tag(run.info.run_id, "lethe.gold_key", f"gold {run.data.tags['seed']}")
-    publish(uri, "lethe")
+    refresh(uri, "lethe")
     (tru,) = [r for r in runs(uri, "lethe") if r.labels["method"] == "tru" and r.seed == 1]
     note = tru.tags[NOTE_TAG]
     assert "| test recall@20&nbsp;&nbsp;&nbsp; | 0.2600&nbsp;&nbsp;&nbsp; | 0.3100" in note
@@ -232,7 +232,7 @@ def test_a_sweep_gets_board_page_figures_and_a_description(uri: str) -> None:
     parent = place.start("sweep of 5", {KIND_TAG: "sweep", COMMAND_TAG: "python -m bench -m method=tru"})
     place.log_json(parent, CELLS_FILE, labels)
     place.finish(parent)
-    done = publish(uri, "lethe", {SETTING}, sweeps=[parent])
+    done = refresh(uri, "lethe", {SETTING}, sweeps=[parent])
     assert done is not None
     assert done.sweeps == 1
     names = {file.path for file in place.client.list_artifacts(parent)}
@@ -244,12 +244,12 @@ def test_a_sweep_gets_board_page_figures_and_a_description(uri: str) -> None:
     assert "0.2550" in note
     files = {name: place.client.download_artifacts(parent, name) for name in sorted(names)}
     first = {name: Path(file).read_bytes() for name, file in files.items() if Path(file).is_file()}
-    publish(uri, "lethe", {SETTING}, sweeps=[parent])
+    refresh(uri, "lethe", {SETTING}, sweeps=[parent])
     assert first == {name: Path(files[name]).read_bytes() for name in first}
 
 
 def test_the_experiment_has_views_and_says_how_to_use_them(uri: str) -> None:
-    publish(uri, "lethe")
+    refresh(uri, "lethe")
     place = store(uri)
     tags = place.client.get_experiment(place.experiment_id).tags
     for view in VIEWS:
@@ -285,10 +285,10 @@ def test_a_long_description_is_cut_at_a_line_and_says_so() -> None:
 
 
 def test_command_line(uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(["publish", "--uri", f"sqlite:///{tmp_path}/none.db"]) == 1
+    assert command(["refresh", "--uri", f"sqlite:///{tmp_path}/none.db"]) == 1
     assert "no finished cell" in capsys.readouterr().err
     assert not (tmp_path / "none.db").exists()
-    assert command(["publish", "--uri", uri]) == 0
+    assert command(["refresh", "--uri", uri]) == 0
     assert "2 means over seeds written" in capsys.readouterr().err
 
 

@@ -170,7 +170,7 @@ unit: u
 row_labels: [method]
 columns: [{name: a, metric: m}]
 rows: [{labels: [tru], values: VALUES}]
-notes: [{id: n, text: t, cells: [{method: METHOD}]}]
+notes: [{id: n, text: t, places: [{method: METHOD}]}]
 """
 
 

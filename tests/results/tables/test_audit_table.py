@@ -14,11 +14,11 @@ ACCURACY = "audit/membership/balanced_accuracy"
 
 def test_a_row_per_figure_and_a_column_per_method_references_first() -> None:
     found = [cell(method, seed) for method in ("tru", "retrain", "original") for seed in (0, 1, 2)]
-    grid = audit_table(standings(found, {}))
-    assert [title for title, _ in grid.header] == ["Original", "Retrain (gold)", "TRU"]
-    row = next(texts for names, texts in grid.rows if names[-1] == "balanced_accuracy")
+    table = audit_table(standings(found, {}))
+    assert [title for title, _ in table.header] == ["Original", "Retrain (gold)", "TRU"]
+    row = next(texts for names, texts in table.rows if names[-1] == "balanced_accuracy")
     assert row[1].plain == "0.5250"
-    assert not any(names[-1].startswith(("gold_", "original_")) for names, _ in grid.rows)
+    assert not any(names[-1].startswith(("gold_", "original_")) for names, _ in table.rows)
 
 
 def test_intervals_are_over_seeds_and_of_one_seed_the_audits_own() -> None:
@@ -37,14 +37,14 @@ def test_intervals_are_over_seeds_and_of_one_seed_the_audits_own() -> None:
 
 def test_other_options_have_a_column_and_a_note_of_their_own() -> None:
     plain, other = cell("tru", 0), cell("tru", 0, params={"method.alpha": "0.5"})
-    grid = audit_table(standings([plain, other], {other.run_id: "alpha=0.5"}))
-    assert [title for title, _ in grid.header] == ["TRU", "TRU (a)"]
-    assert "a: tru with alpha=0.5" in grid.notes
+    table = audit_table(standings([plain, other], {other.run_id: "alpha=0.5"}))
+    assert [title for title, _ in table.header] == ["TRU", "TRU (a)"]
+    assert "a: tru with alpha=0.5" in table.notes
 
 
 def test_what_was_not_audited_is_a_dash() -> None:
-    grid = audit_table(standings([cell("tru", 0, audit__relearn__passes=3.0), cell("retrain", 0)], {}))
-    (row,) = (texts for names, texts in grid.rows if names[-1] == "passes")
+    table = audit_table(standings([cell("tru", 0, audit__relearn__passes=3.0), cell("retrain", 0)], {}))
+    (row,) = (texts for names, texts in table.rows if names[-1] == "passes")
     assert [text.plain for text in row] == ["-", "3.0000"]
 
 

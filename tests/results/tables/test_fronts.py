@@ -11,7 +11,7 @@ from bench.tune.record import GOLD_FORGET_RECALL, GOLD_VALID_RECALL, UNLEARN_SEC
 from results.__main__ import main as command
 from results.runs.frame import CellRun
 from results.tables.fronts import fronts
-from results.tables.grid import Text
+from results.tables.text_table import Text
 from tests.results.made import cell
 
 
@@ -34,19 +34,19 @@ def test_a_methods_front_leaves_out_what_another_trial_of_it_beats() -> None:
         trial("mmrecun", "own", 0.07, 0.01),
         trial("mmrecun", "diverged", None, None),
     ]
-    grid = fronts(found, options(found))
-    assert [names[-1] for names, _ in grid.rows] == ["", "own", "also", "kept"]
-    gold, own, also, kept = (texts for _, texts in grid.rows)
+    table = fronts(found, options(found))
+    assert [names[-1] for names, _ in table.rows] == ["", "own", "also", "kept"]
+    gold, own, also, kept = (texts for _, texts in table.rows)
     assert gold[:2] == (Text("0.1000"), Text("0.0200"))
     assert [places[0].mark for places in (own, also, kept)] == ["", "best", "best"]
     assert [places[3].plain for places in (own, also, kept)] == ["yes", "no", "yes"]
-    assert grid.notes[0].startswith("4 trials, 1 diverged")
+    assert table.notes[0].startswith("4 trials, 1 diverged")
 
 
 def test_the_latest_of_equal_options_counts() -> None:
     found = [trial("tru", "first", 0.09, 0.02), trial("tru", "second", 0.05, 0.02)]
-    grid = fronts(found, dict.fromkeys(("first", "second"), "alpha=0.5"))
-    assert [texts[0].plain for _, texts in grid.rows] == ["0.1000", "0.0500"]
+    table = fronts(found, dict.fromkeys(("first", "second"), "alpha=0.5"))
+    assert [texts[0].plain for _, texts in table.rows] == ["0.1000", "0.0500"]
 
 
 def test_the_command_says_when_nothing_was_tuned(

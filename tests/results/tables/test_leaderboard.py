@@ -12,8 +12,8 @@ from bench.record.store import Store
 from results.__main__ import main as command
 from results.runs.frame import CellRun, cells, runs
 from results.runs.settings import variants
-from results.tables.grid import Text
 from results.tables.leaderboard import leaderboard, standings
+from results.tables.text_table import Text
 from tests.results.store import record, store, table_cell
 
 
@@ -53,13 +53,13 @@ def test_runs_tell_why_a_cell_failed(uri: str) -> None:
 
 
 def test_leaderboard_is_mean_and_deviation_over_seeds(uri: str) -> None:
-    grid = leaderboard(standings(runs(uri, "lethe"), {}))
-    assert grid.header == (("seeds", ""), ("test recall@20", ""))
-    assert grid.rows == ((("d", "b", "user", "tru"), (Text("2"), Text("0.1500", tail=" ± 0.0707"))),)
+    table = leaderboard(standings(runs(uri, "lethe"), {}))
+    assert table.header == (("seeds", ""), ("test recall@20", ""))
+    assert table.rows == ((("d", "b", "user", "tru"), (Text("2"), Text("0.1500", tail=" ± 0.0707"))),)
 
 
 def test_one_seed_has_no_deviation_and_a_missing_metric_is_a_dash() -> None:
-    found = [made("tru", 0, test__recall_at_20=0.25), made("reset", 0, time__speedup=12.0)]
+    found = [made("tru", 0, test__recall_at_20=0.25), made("reset", 0, time__speedup_to_best=12.0)]
     rows = leaderboard(standings(found, {})).rows
     assert [text.plain for text in rows[1][1]] == ["1", "0.2500", "-"]
     assert [text.plain for text in rows[0][1]] == ["1", "-", "12.0"]
@@ -68,8 +68,8 @@ def test_one_seed_has_no_deviation_and_a_missing_metric_is_a_dash() -> None:
 def test_best_and_second_are_methods_and_forgetting_is_ranked_by_the_distance_to_gold() -> None:
     values = {"original": 0.9, "retrain": 0.1, "tru": 0.0, "mmrecun": 0.15, "reset": 0.5}
     found = [made(m, 0, forget__recall_at_20=v, test__recall_at_20=v) for m, v in values.items()]
-    grid = leaderboard(standings(found, {}))
-    marks = {names[3]: tuple(text.mark for text in texts[1:]) for names, texts in grid.rows}
+    table = leaderboard(standings(found, {}))
+    marks = {names[3]: tuple(text.mark for text in texts[1:]) for names, texts in table.rows}
     assert marks == {
         "original": ("", ""),
         "retrain": ("", ""),
@@ -81,7 +81,7 @@ def test_best_and_second_are_methods_and_forgetting_is_ranked_by_the_distance_to
 
 def test_a_later_run_of_the_same_seed_replaces_what_it_measured_anew() -> None:
     found = [
-        made("tru", 0, 1, test__recall_at_20=0.1, time__speedup=9.0),
+        made("tru", 0, 1, test__recall_at_20=0.1, time__speedup_to_best=9.0),
         made("tru", 0, 2, test__recall_at_20=0.3),
     ]
     (one,) = standings(found, {})
@@ -96,9 +96,9 @@ def test_other_options_are_a_row_of_their_own(tmp_path: Path) -> None:
     record(place, table_cell(0, "tru", "evaluate.candidates=remaining"), {TEST_RECALL: 0.4})
     record(place, table_cell(1, "tru", "evaluate.lists=7"), {TEST_RECALL: 0.3})
     found = runs(place.uri, "lethe")
-    grid = leaderboard(standings(found, variants(found)))
-    assert grid.labels[-1] == "options"
-    options = [names[-1] for names, _ in grid.rows]
+    table = leaderboard(standings(found, variants(found)))
+    assert table.labels[-1] == "options"
+    options = [names[-1] for names, _ in table.rows]
     assert options == ["default", "evaluate.candidates=remaining", "gate=False", "train.batch_size=99"]
 
 

@@ -23,11 +23,11 @@ from results.formats.markdown import to_markdown
 from results.names.headlines import GOLD
 from results.runs.frame import per_user, runs
 from results.runs.settings import compared, expected
-from results.tables.grid import Grid, grid
 from results.tables.layout import SMALL, TABLES, Scope, layout
 from results.tables.measured import MeasuredTable, Place, as_list, measure
 from results.tables.missing import commands, cover, one_command
 from results.tables.ranking import rank
+from results.tables.text_table import TextTable, text_table
 from tests.bench.cells import ROOT
 from tests.results.store import record, store, table_cell
 
@@ -161,12 +161,12 @@ def test_csv_has_every_place_unrounded(uri: str, capsys: pytest.CaptureFixture[s
     assert (tru["state"], len(tru["runs"].split())) == ("complete", 3)
 
 
-def grid_of(table: MeasuredTable) -> Grid:
-    return grid(table, [])
+def printed(table: MeasuredTable) -> TextTable:
+    return text_table(table, [])
 
 
 def test_latex_has_booktabs_rules_merged_labels_and_a_header_of_two_lines(table: MeasuredTable) -> None:
-    text = to_latex(grid_of(table))
+    text = to_latex(printed(table))
     for part in (
         r"\toprule",
         r"\midrule",
@@ -188,7 +188,7 @@ def test_latex_has_booktabs_rules_merged_labels_and_a_header_of_two_lines(table:
 
 def test_a_table_that_is_too_long_for_a_page_becomes_several() -> None:
     long = measure(layout("tru-table-1", Scope(seeds=(0,), backbones=("nosuch", "nothing"))), [])
-    text = to_latex(grid_of(long))
+    text = to_latex(printed(long))
     assert text.count(r"\begin{table*}") == text.count(r"\end{table*}") == 2
     assert r"\label{tab:tru-table-1-2}" in text
     assert "part 1 of 2" in text
@@ -351,5 +351,5 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_small_markdown_of_a_single_label_table() -> None:
-    text = to_markdown(grid_of(measure(layout("backbone-reference", Scope(backbones=("mgcn",))), [])))
+    text = to_markdown(printed(measure(layout("backbone-reference", Scope(backbones=("mgcn",))), [])))
     assert "| MGCN | missing | 0.0964<sup>a</sup>" in text.replace("<sup>b</sup>", "<sup>a</sup>")

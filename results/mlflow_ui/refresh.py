@@ -32,7 +32,7 @@ GOLD_KEY = "lethe.gold_key"
 
 
 @dataclass(frozen=True)
-class Published:
+class Refreshed:
     """What was done: cells described anew, means written and removed, sweeps with their files."""
 
     described: int = 0
@@ -52,12 +52,12 @@ class _Content:
     groups: list[Group]
 
 
-def publish(
+def refresh(
     uri: str,
     experiment: str,
     settings: Iterable[Setting] | None = None,
     sweeps: Sequence[str] | None = None,
-) -> Published | None:
+) -> Refreshed | None:
     """Bring the pages of an experiment up to date; None where it has no finished cell.
 
     Args:
@@ -79,7 +79,7 @@ def publish(
         described = _describe_cells(store, content, links)
         _describe_experiment(store)
     files = [_write_sweep(store, sweep, content, folder) for sweep in _ended(store, sweeps)]
-    return Published(described, aggregates.written, removed, len(files), sum(files))
+    return Refreshed(described, aggregates.written, removed, len(files), sum(files))
 
 
 def _read(uri: str, experiment: str, settings: set[Setting] | None) -> _Content:

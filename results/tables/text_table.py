@@ -30,7 +30,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Grid:
+class TextTable:
     """A printed table.
 
     Attributes:
@@ -65,7 +65,7 @@ class _Letters:
         return self.found[key]
 
 
-def grid(table: MeasuredTable, commands: Sequence[str]) -> Grid:
+def text_table(table: MeasuredTable, commands: Sequence[str]) -> TextTable:
     """The printed form of a measured table."""
     layout, letters = table.layout, _Letters()
     parts = [_parts(table, index) for index in range(len(layout.quantities))]
@@ -84,7 +84,7 @@ def grid(table: MeasuredTable, commands: Sequence[str]) -> Grid:
     notes = [*_reading(table, parts), *layout.remarks, *_significance(table)]
     notes += [f"{letter}: {text} ({id_})" for (id_, text), letter in letters.found.items()]
     notes += [*_general(table), *_state(table), *_provenance(table)]
-    return Grid(
+    return TextTable(
         layout.name, layout.title, layout.shown, tuple(header), tuple(rows), tuple(notes), tuple(commands)
     )
 
@@ -143,7 +143,7 @@ def signed(value: float) -> str:
 
 def is_general(note: Note) -> bool:
     """Whether a note is about whole columns or methods: it stands below the table only."""
-    return note.cells is None or all(set(case) <= {"method", "metric"} for case in note.cells)
+    return note.places is None or all(set(case) <= {"method", "metric"} for case in note.places)
 
 
 def _reading(table: MeasuredTable, parts: Sequence[Sequence[str]]) -> list[str]:
