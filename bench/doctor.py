@@ -22,7 +22,13 @@ from rich.console import Console
 from bench.cache.care import damage, entries
 from bench.config.compose import CONFIG_DIR, expand
 from bench.config.schema import CellConfig
-from bench.machine.process import BIT_EQUAL_PRODUCTS, prepare_process
+from bench.machine.process import (
+    BIT_EQUAL_PRODUCTS,
+    THREADS,
+    differing_products,
+    is_intel,
+    prepare_process,
+)
 from bench.plan.dataset import reader_of, summary_of
 from bench.plan.keys import data_key, used_data_key
 from bench.record.names import KIND_TAG
@@ -91,15 +97,7 @@ def device(config: CellConfig) -> Iterator[Finding]:
     yield Finding(
         "device", "ok", f"device={config.device} is {info.type} ({info.name}), {info.threads} threads"
     )
-    from bench.machine.process import THREADS, products_are_thread_invariant
-
-    if products_are_thread_invariant():
-        text = f"run.deterministic=true: the same bits on {THREADS[0]} to {THREADS[-1]} threads"
-        yield Finding("equal bits", "ok", text)
-    else:
-        text = "run.deterministic=true holds for one number of threads only: dense products differ"
-        remedy = f"set MKL_CBWR={BIT_EQUAL_PRODUCTS} before Python starts, or keep run.threads the same"
-        yield Finding("equal bits", "warning", text, remedy)
+    yield equal_bits()
     if info.type == "cpu" and Path("/proc/driver/nvidia").exists():
         yield Finding(
             "device",
@@ -107,6 +105,21 @@ def device(config: CellConfig) -> Iterator[Finding]:
             "there is an NVIDIA driver, but torch does not see a GPU",
             "install the CUDA build of torch that fits the driver",
         )
+
+
+def equal_bits() -> Finding:
+    """What run.deterministic=true can promise about other numbers of threads."""
+    differing = differing_products()
+    if not differing:
+        text = f"run.deterministic=true: the same bits on {THREADS[0]} to {THREADS[-1]} threads"
+        return Finding("equal bits", "ok", text)
+    text = (
+        f"run.deterministic=true: bits depend on the number of threads in products of {'; '.join(differing)}"
+    )
+    remedy = "keep run.threads the same where bits are compared"
+    if is_intel():
+        remedy = f"set MKL_CBWR={BIT_EQUAL_PRODUCTS} before Python starts, or {remedy}"
+    return Finding("equal bits", "warning", text, remedy)
 
 
 def data(config: CellConfig) -> Iterator[Finding]:

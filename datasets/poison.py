@@ -1,10 +1,11 @@
 """Poisoned data: fake users injected into the training split, who will have to be forgotten.
 
-``backdoor`` (our reading of TRU's test, whose design is not published): each fake user has a fixed trigger
-set of items, a cold target item, and other items in proportion to their popularity. Held-out fake users
-have the trigger set and no target. ``spam``: the bandwagon attack in ERASE's reading: popular items beside
-one or a few cold target items. A fake user has as many pairs as a real user drawn at random (more if his
-fixed items need them, and always one other item).
+``backdoor`` (our reading of TRU's test): each fake user has a trigger set of items, a cold target
+item that belongs to it, and other items in proportion to their popularity. There are as many trigger sets
+as asked for, disjoint; held-out fake users have one of them and no target. ``spam``: the bandwagon attack in
+ERASE's reading: popular items beside one or a few cold target items. A fake user has as many pairs as a
+real user drawn at random (more if his fixed items need them, and always one other item). Every target is
+carried by equally many fake users, one more or less.
 
 Fake users get the ids after the real ones; valid and test stay as they are. Who and what was injected
 is kept in ``provenance["poison"]`` (``Injection``).
@@ -28,7 +29,7 @@ from datasets.reader import DatasetReader
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-POISON_VERSION = 1
+POISON_VERSION = 2
 """Raise it with every change that alters what is injected: it is part of every key of poisoned data."""
 
 STREAMS = {"backdoor": 1, "spam": 2}
@@ -36,12 +37,16 @@ STREAMS = {"backdoor": 1, "spam": 2}
 
 @dataclass(frozen=True)
 class Injection:
-    """What was injected: ``users`` must be forgotten, ``held_out`` stay; both [first, stop) ranges of ids."""
+    """What was injected: ``users`` must be forgotten, ``held_out`` stay; both [first, stop) ranges of ids.
+
+    ``triggers`` are the trigger sets, none for spam. With n of them the target ``targets[j]`` belongs to the
+    set j mod n, and so does the k-th held-out user for j = k.
+    """
 
     kind: str
     users: tuple[int, int]
     held_out: tuple[int, int]
-    trigger: tuple[int, ...]
+    triggers: tuple[tuple[int, ...], ...]
     targets: tuple[int, ...]
 
     @staticmethod
@@ -91,26 +96,27 @@ def inject(raw: RawDataset, options: PoisonOptions) -> RawDataset:
     cold, middle, popular = _by_popularity(popularity, options, rng)
     targets = _draw(cold, options.targets, "poison.targets", rng)
     backdoor = options.name == "backdoor"
-    trigger = _draw(middle, options.trigger_items, "poison.trigger_items", rng) if backdoor else cold[:0]
+    triggers = _triggers(middle, options, rng) if backdoor else np.empty((1, 0), dtype=np.int64)
     weights: Floats = popularity.astype(np.float64)
     if not backdoor:
         weights = np.isin(np.arange(raw.num_items), popular).astype(np.float64)
-    weights[np.concatenate([targets, trigger])] = 0.0
+    weights[np.concatenate([targets, triggers.ravel()])] = 0.0
 
-    def profiles(count: int, targets_each: int) -> list[Ints]:
-        lengths = rng.choice(activity, count)
-        chosen = [rng.choice(targets, targets_each, replace=False) for _ in range(count)]
-        return [
-            _profile(np.r_[trigger, own], n, weights, rng) for own, n in zip(chosen, lengths, strict=True)
-        ]
+    def profiles(fixed: list[Ints]) -> list[Ints]:
+        lengths = rng.choice(activity, len(fixed))
+        return [_profile(own, length, weights, rng) for own, length in zip(fixed, lengths, strict=True)]
 
-    fakes = profiles(
-        max(1, round(options.ratio * len(activity))), min(options.targets_per_user, len(targets))
-    )
-    held_out = profiles(options.held_out, 0) if backdoor else []
+    carried = _carried(targets, len(triggers), max(1, round(options.ratio * len(activity))), options)
+    fakes = profiles([np.r_[triggers[number], own] for number, own in carried])
+    held = max(options.held_out, len(triggers)) if backdoor else 0
+    held_out = profiles([triggers[k % len(triggers)] for k in range(held)])
     first, second = raw.num_users + len(fakes), raw.num_users + len(fakes) + len(held_out)
     injection = Injection(
-        options.name, (raw.num_users, first), (first, second), _ids(trigger), _ids(np.sort(targets))
+        options.name,
+        (raw.num_users, first),
+        (first, second),
+        tuple(_ids(own) for own in triggers) if backdoor else (),
+        _ids(targets),
     )
     return replace(
         raw,
@@ -118,6 +124,34 @@ def inject(raw: RawDataset, options: PoisonOptions) -> RawDataset:
         train=np.concatenate([raw.train, _pairs(fakes + held_out, raw.num_users)], axis=1),
         provenance={**raw.provenance, "poison": asdict(injection)},
     )
+
+
+def _triggers(items: Ints, options: PoisonOptions, rng: np.random.Generator) -> Ints:
+    """Disjoint trigger sets [triggers, trigger_items]."""
+    if options.triggers > options.targets:
+        raise InputError(
+            f"poison.triggers={options.triggers} is more than poison.targets={options.targets}, so that some "
+            "trigger would lead nowhere: ask for as many targets at least."
+        )
+    key = "poison.triggers * poison.trigger_items"
+    drawn = _draw(items, options.triggers * options.trigger_items, key, rng)
+    return drawn.reshape(options.triggers, options.trigger_items)
+
+
+def _carried(targets: Ints, triggers: int, fakes: int, options: PoisonOptions) -> list[tuple[int, Ints]]:
+    """Trigger set and targets of each fake user: at least ``fakes`` of them, until every target was carried.
+
+    Fake users take the sets in turn, as often as these have targets, and those of a set its targets.
+    """
+    sets = [targets[number::triggers] for number in range(triggers)]
+    found: list[tuple[int, Ints]] = []
+    given = [0] * triggers
+    while len(found) < fakes or any(n < len(own) for n, own in zip(given, sets, strict=True)):
+        number = len(found) % len(targets) % triggers
+        own = np.roll(sets[number], -given[number])[: options.targets_per_user]
+        given[number] += len(own)
+        found.append((number, own))
+    return found
 
 
 def _by_popularity(
@@ -158,4 +192,4 @@ def _ids(items: Ints) -> tuple[int, ...]:
 
 
 def _frozen(value: Any) -> Any:
-    return value if isinstance(value, str) else tuple(value)
+    return tuple(_frozen(part) for part in value) if isinstance(value, (list, tuple)) else value

@@ -29,3 +29,6 @@ METHODS: dict[str, str] = {
 GOLD_METHOD = "retrain"
 REFERENCE_METHODS = ("original", GOLD_METHOD)
 """Reference systems, which approximate methods are held against; never marked as best."""
+
+CONTROL_METHODS = ("graph_only", "reset")
+"""Controls, which cost next to nothing: being fast is no merit of theirs."""

@@ -6,15 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
+from bench.audits.options import AuditOptions
 from bench.measure.evaluate import evaluating
 from bench.measure.targets import Candidates
 from bench.train.options import TrainConfig
+from datasets.errors import InputError
 from datasets.interactions import InteractionData
-from datasets.poison_options import Poison
 from datasets.requests import DeletionRequest
 from models.base import Recommender
 
@@ -56,29 +57,54 @@ class MemoryClaim:
 
     The audit reports ``figure`` with a 95 % interval as ``<figure>_low`` and ``<figure>_high``. More
     memory means a ``more_is`` value. ``regime`` and ``poison`` name the cell in which the claim is put
-    to the test: there the original must be beyond gold's interval, and a gold model of another seed
-    must not (tests/bench/audits/test_every_audit.py).
+    to the test (tests/bench/audits/test_every_audit.py): there the original must be beyond gold's interval,
+    a gold model of another seed must not, and a gold model into which the original's rows of the
+    forgotten users and items were planted must be.
     """
 
     figure: str
     more_is: Literal["higher", "lower"] = "higher"
     regime: str = "user"
-    poison: Poison = "none"
+    poison: str = "none"
+
+
+@dataclass(frozen=True)
+class TraceClaim:
+    """The figures by which an audit claims to see that rows are not where gold has them, on either side.
+
+    A find is a 95 % interval of any of ``figures`` that lies apart from gold's by ``least``. Tested as
+    above: the original is found, a gold model of another seed is not, and a gold model whose forgotten
+    rows were moved far away is.
+    """
+
+    figures: tuple[str, ...]
+    least: float = 0.02
+    regime: str = "user"
 
 
 class Audit(ABC):
     """One audit. ``name`` prefixes its metrics: ``audit/<name>/<figure>``.
 
+    A subclass with options sets ``Options`` to a frozen dataclass of its own module; on the command line
+    they are ``audit.options.<registered name>.<option>``.
+
     ``__init__`` also runs while a cell is planned: there it refuses, with an ``InputError``, what the
     audit cannot work on, and computes nothing that takes long.
+
+    Args:
+        options: an instance of ``Options``; None for its defaults.
     """
 
     name: ClassVar[str]
+    Options: ClassVar[type] = AuditOptions
     memory: ClassVar[MemoryClaim | None] = None
-    """What the audit claims to detect; None for an audit that only describes."""
+    """What the audit claims to detect of memory; None for an audit that does not."""
+    trace: ClassVar[TraceClaim | None] = None
+    """What the audit claims to detect of rows out of place; None for an audit that does not."""
 
-    def __init__(self, context: AuditContext) -> None:
+    def __init__(self, context: AuditContext, options: Any = None) -> None:
         self.context = context
+        self.options = self.Options() if options is None else options
 
     @abstractmethod
     def figures(self, model: Recommender) -> Figures:
@@ -98,10 +124,13 @@ class Audited:
 
 
 def run_audits(
-    kinds: Sequence[type[Audit]], models: Mapping[str, Recommender], context: AuditContext
+    kinds: Sequence[Callable[[AuditContext], Audit]],
+    models: Mapping[str, Recommender],
+    context: AuditContext,
 ) -> Audited:
     """Figures of every audit on every model.
 
+    ``kinds`` make an audit of the context: audit classes, with their options where they are not the defaults.
     ``models`` maps a role to a model: the unlearned one has the role "" and gives
     ``audit/<name>/<figure>``, others give ``audit/<name>/<role>_<figure>``. What an audit cost is
     ``time/audit/<name>_seconds``. An audit that raises is not caught: it fails the cell.
@@ -122,3 +151,16 @@ def _add(found: Audited, name: str, role: str, figures: Figures) -> None:
             found.arrays[f"{name}/{role or 'unlearned'}/{figure}"] = value.detach().cpu()
         else:
             found.metrics[f"audit/{name}/{role + '_' if role else ''}{figure}"] = float(value)
+
+
+def unit_side(request: DeletionRequest) -> int:
+    """What a request is about, as the row of a pair: 1, items, where these alone are withdrawn; else 0."""
+    return int(bool(request.items.numel()) and not request.users.numel())
+
+
+def check_forgotten_pairs(audit: str, context: AuditContext) -> None:
+    """Refuse a request without a single forgotten pair."""
+    if not context.request.forget.numel():
+        raise InputError(
+            f"audits={audit} finds no forgotten pair in this request: leave the audit out (audit.audits)."
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -86,7 +87,10 @@ class CellPipeline:
         )
 
     def _audited(self, setting: CellSetting, model: Recommender) -> Audited:
-        kinds = [load_class("audit", name) for name in self.config.audit.audits]
+        options = self.config.audit.options
+        kinds = [
+            partial(load_class("audit", name), options=options[name]) for name in self.config.audit.audits
+        ]
         if not kinds:
             return Audited()
         phase("auditing")

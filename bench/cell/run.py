@@ -12,7 +12,7 @@ from bench.cell.setting import Role, SettingStage
 from bench.config.schema import CellConfig
 from bench.disk.space import is_disk_full, require_space
 from bench.machine.devices import describe
-from bench.machine.process import products_are_thread_invariant
+from bench.machine.process import differing_products
 from bench.machine.seeding import deterministic
 from bench.measure.lists import LISTS_FILE
 from bench.plan.code import code_of
@@ -88,13 +88,13 @@ def _promise(config: CellConfig) -> dict[str, str]:
     """Whether equal bits for any number of threads were to be had where this cell ran, as a tag."""
     if not config.run.deterministic:
         return {}
-    kept = products_are_thread_invariant()
-    if not kept:
+    differing = differing_products()
+    if differing:
         log.warning(
-            "run.deterministic=true holds for this number of threads only: dense products differ between "
-            "numbers of threads on this machine; python -m bench.doctor says more"
+            "run.deterministic=true: here bits depend on the number of threads in dense products of %s",
+            "; ".join(differing),
         )
-    return {THREAD_INVARIANT_TAG: str(kept).lower()}
+    return {THREAD_INVARIANT_TAG: f"but for {'; '.join(differing)}" if differing else "yes"}
 
 
 def _record_failure(store: Store, run_id: str, error: BaseException) -> None:

@@ -29,6 +29,7 @@ LIGHT_IMPORTS = (
     "pydantic",
     "typing",
     "unlearning.options",
+    "bench.audits.options",
 )
 """Modules (and what is below them) that are imported: nothing else that a file names is."""
 
@@ -46,8 +47,13 @@ def source_of(module: str) -> tuple[Path, ast.Module]:
     if found is None or found.origin is None:
         raise InputError(f"there is no module {module}: mend its name, or install the package that holds it.")
     file = Path(found.origin)
+    return file, parsed(file)
+
+
+def parsed(file: Path) -> ast.Module:
+    """The syntax of a file. Raises ``InputError`` where it does not parse."""
     try:
-        return file, ast.parse(file.read_text(encoding="utf-8"))
+        return ast.parse(file.read_text(encoding="utf-8"))
     except SyntaxError as error:
         raise InputError(f"{place(file, error.lineno)}: {error.msg}: mend the syntax.") from error
 

@@ -124,10 +124,11 @@ class LaunchConfig:
 
 @dataclass(frozen=True)
 class AuditConfig:
-    """Which audits run after evaluation, by name."""
+    """Which audits run after evaluation, by name, and the checked options of each of them."""
 
     name: str = "none"
     audits: tuple[str, ...] = ()
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -189,8 +190,10 @@ class CellConfig:
 
     @property
     def label(self) -> str:
-        """Short human name of the cell."""
-        return f"{self.data_name}/{self.backbone.name}/{self.regime.name}/{self.method.name}/seed {self.seed}"
+        """Short human name of the cell; the request is named where it is not the first."""
+        request = [f"request {self.regime.seed}"] if self.regime.seed else []
+        labels = [self.data_name, self.backbone.name, self.regime.name, self.method.name]
+        return "/".join([*labels, *request, f"seed {self.seed}"])
 
 
 def parse_cell(values: Mapping[str, Any]) -> CellConfig:
@@ -198,8 +201,7 @@ def parse_cell(values: Mapping[str, Any]) -> CellConfig:
     rest = dict(values)
     dataset = dict(_group(rest, "dataset"))
     reader = str(dataset.pop("reader", ""))
-    audits = _group(rest, "audit").get("audits") or ()
-    _check_audits(audits)
+    audit = _audit(_group(rest, "audit"))
     cell = build(
         CellConfig,
         {
@@ -211,7 +213,8 @@ def parse_cell(values: Mapping[str, Any]) -> CellConfig:
             ),
             "backbone": _choice(rest, "backbone"),
             "method": _choice(rest, "method"),
-            "regime": _regime(rest, audits),
+            "audit": audit,
+            "regime": _regime(rest, audit.audits),
         },
         "",
     )
@@ -237,13 +240,35 @@ def _regime(values: Mapping[str, Any], audits: Sequence[Any]) -> RequestOptions:
     return options
 
 
-def _check_audits(names: Sequence[Any]) -> None:
-    for name in names:
+def _audit(group: Mapping[str, Any]) -> AuditConfig:
+    """The chosen audits with their options; options of an audit that does not run must be its defaults."""
+    stated = _mapping("audit.options", group.get("options"))
+    chosen = build(AuditConfig, {key: value for key, value in group.items() if key != "options"}, "audit")
+    for name in chosen.audits:
         if name == "none":  # conf/audit/poison.yaml names the audit after the poison
             raise InputError(
                 "audit=poison finds poison=none, nothing to audit: choose poison=backdoor or poison=spam."
             )
         target_of("audit", name)
+    options = {name: _audit_options(name, stated.get(name)) for name in chosen.audits}
+    for name in sorted(stated.keys() - options.keys()):
+        if _audit_options(name, stated[name]) != options_of("audit", name)():
+            raise InputError(
+                f"audit.options.{name} sets options of an audit that does not run: "
+                f"add {name} to audit.audits or leave them as they are."
+            )
+    return dataclasses.replace(chosen, options=options)
+
+
+def _audit_options(name: str, values: Any) -> Any:
+    path = f"audit.options.{name}"
+    return build(options_of("audit", name), _mapping(path, values), path)
+
+
+def _mapping(path: str, values: Any) -> Mapping[str, Any]:
+    if not isinstance(values or {}, Mapping):
+        raise InputError(f"{path}={values} is not valid: it holds options, {path}.<name>=<value>.")
+    return values or {}
 
 
 def build(schema: type[T], values: Mapping[str, Any], path: str, owner: str = "") -> T:

@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.config.light import LightModule, NotLight, names_bound, source_of
+from bench.audits.options import AuditOptions
+from bench.config.light import LightModule, NotLight, names_bound, parsed
 from bench.config.registry import target_of
 from datasets.errors import InputError, choices, place
 from unlearning.options import MethodOptions
@@ -36,8 +37,8 @@ changes no number, and editing it must not make cells due again."""
 def options_of(kind: str, name: str) -> type:
     """The options dataclass of a registered class, without importing its module.
 
-    The class states it as ``Options = <dataclass>``; of the module only that runs which the dataclass
-    needs (``bench/config/light.py``).
+    The class states it as ``Options = <dataclass>`` (an audit that states none has none); of the module only
+    that runs which the dataclass needs (``bench/config/light.py``).
 
     Raises:
         InputError: in one sentence with file and line, where there is no such frozen dataclass, or where
@@ -45,6 +46,8 @@ def options_of(kind: str, name: str) -> type:
     """
     module, _, attribute = target_of(kind, name).partition(":")
     light = LightModule(module)
+    if kind == "audit" and not _states_options(light, attribute):
+        return AuditOptions
     stated = _stated_options(light, attribute, f"{kind}={name}")
     options = light.value(stated)
     called = getattr(options, "__name__", ast.unparse(stated))
@@ -59,6 +62,12 @@ def options_of(kind: str, name: str) -> type:
             f"write class {called}(MethodOptions), which unlearning.options defines."
         )
     return options
+
+
+def _states_options(light: LightModule, class_name: str) -> bool:
+    """Whether a registered class names options of its own."""
+    node = light.defined.get(class_name)
+    return isinstance(node, ast.ClassDef) and _class_attribute(node, "Options") is not None
 
 
 def _stated_options(light: LightModule, class_name: str, registered: str) -> ast.expr:
@@ -147,17 +156,22 @@ class _Code:
 
 
 def _code_of(module: str) -> _Code:
+    file = _source_file(module)
+    stat = file.stat()
+    return _code_in(module, file, (stat.st_mtime_ns, stat.st_size))
+
+
+def _source_file(module: str) -> Path:
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"no source found for module {module}")
-    stat = Path(spec.origin).stat()
-    return _code_in(module, (stat.st_mtime_ns, stat.st_size))
+    return Path(spec.origin)
 
 
 @cache
-def _code_in(module: str, stamp: tuple[int, int]) -> _Code:
-    """Many digests share modules: each version of one is read once. ``stamp`` tells versions apart."""
-    tree = source_of(module)[1]
+def _code_in(module: str, file: Path, stamp: tuple[int, int]) -> _Code:
+    """Many digests share files: each version of a file is read once. ``stamp`` tells versions apart."""
+    tree = parsed(file)
     return _Code(_imports(module, tree), hashlib.sha256(_shape(tree).encode()).hexdigest())
 
 

@@ -11,6 +11,11 @@ def processor_name() -> str:
     return _field(Path("/proc/cpuinfo"), "model name") or platform.processor() or platform.machine()
 
 
+def vendor() -> str:
+    """Who made the processor, as it says itself; "" where the system does not tell."""
+    return _field(Path("/proc/cpuinfo"), "vendor_id")
+
+
 def hardware_name(device: str) -> str:
     """Name of the hardware behind a device type (cpu, cuda, mps); "" where the system does not tell."""
     if device == "cuda":

@@ -110,6 +110,14 @@ def front(candidates: Sequence[Candidate], gold: Figures) -> list[Candidate]:
     return [c for c in candidates if not any(beats(other, c) for other in candidates)]
 
 
+def has_forgotten(forget: float, original: float, gold: float) -> bool:
+    """Whether a forget recall went at least half of the way from the original's to gold's.
+
+    A method that does not forget saves no time: it does not do the work (our rule).
+    """
+    return forget <= (max(original, gold) + gold) / 2 + ROUNDING
+
+
 def distance(candidate: Candidate, gold: Figures) -> float:
     """Between a candidate's forget recall and gold's."""
     return abs(candidate.forget_recall - gold.forget_recall)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
+from bench.config.registry import registry
 from bench.config.schema import CellConfig
-from bench.config.source import code_digest, module_digest
+from bench.config.source import class_constant, code_digest, module_digest
 from datasets.errors import InputError
 
 STAGES = {
@@ -51,3 +52,12 @@ def code_today(part: str, labels: Mapping[str, str]) -> str | None:
         return code_digest(kind, name or labels[kind])
     except (InputError, ModuleNotFoundError):
         return None
+
+
+@cache
+def audit_part(audit: str) -> str:
+    """The part that computes the metrics ``audit/<audit>/...``: audits are registered under other names."""
+    for name in registry("audit"):
+        if class_constant("audit", name, "name", default=name) == audit:
+            return AUDIT + name
+    return AUDIT + audit

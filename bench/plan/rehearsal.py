@@ -48,7 +48,7 @@ def check_audits(config: CellConfig, data: InteractionData, request: DeletionReq
     limits = config.seed, config.evaluate.chunk_scores
     context = AuditContext(data, request.apply(data), request, *limits, config.train)
     for name in config.audit.audits:
-        load_class("audit", name)(context)
+        load_class("audit", name)(context, config.audit.options[name])
 
 
 def _distinct(values: Iterable[T]) -> list[T]:

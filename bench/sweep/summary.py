@@ -1,4 +1,8 @@
-"""The table of a sweep's cells, read back from MLflow and printed."""
+"""The table of a sweep's cells, read back from MLflow and printed.
+
+It shows what is known from one cell. What takes cells of several seeds (distance to gold of other seeds,
+means, ranks) is in ``python -m results``.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +14,35 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.measure.marks import Goal, Mark, losses, marks
+from bench.measure.selection import has_forgotten
 from bench.record.names import (
     BREAK_EVEN,
+    CONTENDED,
     FORGET_RECALL,
     MIA_BALANCED_ACCURACY,
     OFFLINE_SECONDS,
-    OVERLAP,
+    PROPAGATIONS,
     RETAIN_RECALL,
     SPEEDUP,
+    STEPS,
     TEST_RECALL,
 )
-from unlearning import REFERENCE_METHODS
+from unlearning import CONTROL_METHODS, REFERENCE_METHODS
 
 SIGNS: dict[Mark, str] = {"best": "**", "second": "*"}
-GROUP = ("dataset", "backbone", "regime", "seed")
+SHARED_SIGN = "~"
+GROUP = ("dataset", "backbone", "regime", "request", "seed")
+SECONDS = "time/unlearn_seconds"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A printed metric. ``goal``: ``high``, or ``gold`` (closest to the gold model's value is best)."""
+    """A printed metric. ``goal``: ``high``, or ``gold`` (closest to the gold model's value is best); None: it
+    is not ranked."""
 
     metric: str
     title: str
-    goal: Goal
+    goal: Goal | None
     pattern: str
 
 
@@ -40,9 +50,10 @@ COLUMNS = (
     Column(TEST_RECALL, "recall@20\ntest", "high", "{:.4f}"),
     Column(RETAIN_RECALL, "\nretain", "gold", "{:.4f}"),
     Column(FORGET_RECALL, "\nforget", "gold", "{:.4f}"),
-    Column(OVERLAP, "overlap\nwith gold", "high", "{:.3f}"),
     Column(MIA_BALANCED_ACCURACY, "attack\nbal. acc.", "gold", "{:.3f}"),
     Column(SPEEDUP, "\nspeed-up", "high", "{:,.1f}x"),
+    Column(STEPS, "\nsteps", None, "count"),
+    Column(PROPAGATIONS, "propa-\ngations", None, "count"),
 )
 
 
@@ -57,6 +68,12 @@ class Row:
     """Why it is not finished, where that is known."""
 
     @property
+    def label(self) -> str:
+        """Its place in one word; the request is named where it is not the first."""
+        named = {**self.labels, "request": f"request {self.labels.get('request', '0')}"}
+        return "/".join(text for text in named.values() if text != "request 0")
+
+    @property
     def is_reference(self) -> bool:
         """Whether this is a reference system (original, gold) rather than a method."""
         return self.labels["method"] in REFERENCE_METHODS
@@ -65,11 +82,10 @@ class Row:
 def print_rows(rows: Sequence[Row], console: Console | None = None) -> None:
     """Print the rows, grouped by setting, with best and second marked among the methods."""
     console = console or Console()
-    columns = [
-        c for c in COLUMNS if c.metric != MIA_BALANCED_ACCURACY or any(c.metric in r.metrics for r in rows)
-    ]
+    optional = (MIA_BALANCED_ACCURACY, STEPS, PROPAGATIONS)
+    columns = [c for c in COLUMNS if c.metric not in optional or any(c.metric in r.metrics for r in rows)]
     for group, members in _groups(rows).items():
-        title = "  ".join(f"{key}={value}" for key, value in zip(GROUP, group, strict=True))
+        title = _title(group)
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=0)
         table.add_column("\nmethod", no_wrap=True)
         for column in columns:
@@ -83,11 +99,46 @@ def print_rows(rows: Sequence[Row], console: Console | None = None) -> None:
         for row in members:
             if row.metrics.get(OFFLINE_SECONDS):
                 console.print(_offline(row), highlight=False)
-    console.print(
+    for line in _notes(rows):
+        console.print(line, highlight=False)
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    """How to read the tables, and why speed-ups are missing."""
+    lines = [
         "** best, * second among the methods (original and retrain are references). "
-        "retain, forget and the attack: closest to retrain's value is best.",
-        highlight=False,
-    )
+        "retain, forget and the attack: closest to retrain's value is best. speed-up: over gold to its best "
+        "epoch, marked for methods that forget, not for controls."
+    ]
+    if any(row.metrics.get(CONTENDED) for row in rows):
+        lines.append(f"{SHARED_SIGN} the processors were shared with others while one of the clocks ran.")
+    found = _without_speed_up(rows)
+    return [*lines, *(f"No speed-up of {', '.join(names)}: {reason}." for reason, names in found.items())]
+
+
+def _title(group: tuple[str, ...]) -> str:
+    """Labels of a setting; the request is named where it is not the first."""
+    labels = dict(zip(GROUP, group, strict=True))
+    return "  ".join(f"{key}={value}" for key, value in labels.items() if (key, value) != ("request", "0"))
+
+
+def _without_speed_up(rows: Iterable[Row]) -> dict[str, list[str]]:
+    """Methods by why their measured cells have no speed-up."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if SPEEDUP in row.metrics or SECONDS not in row.metrics:
+            continue
+        reason = "nothing is unlearned"
+        if row.labels["method"] != "original":
+            timed = row.metrics[SECONDS] > 0
+            reason = (
+                "gold was trained on another device or with other threads, and such times do not compare"
+                if timed
+                else "it takes no time of its own"
+            )
+        methods = found.setdefault(reason, [])
+        methods += [row.labels["method"]] if row.labels["method"] not in methods else []
+    return found
 
 
 def _offline(row: Row) -> str:
@@ -103,23 +154,48 @@ def _offline(row: Row) -> str:
 def _groups(rows: Iterable[Row]) -> dict[tuple[str, ...], list[Row]]:
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        groups.setdefault(tuple(row.labels[key] for key in GROUP), []).append(row)
+        groups.setdefault(tuple(row.labels.get(key, "0") for key in GROUP), []).append(row)
     return groups
 
 
 def _marks(column: Column, rows: Sequence[Row]) -> dict[int, str]:
     """Marks by row index: ``**`` best, ``*`` second; none where gold is needed and missing."""
+    if column.goal is None:
+        return {}
     gold = next((row.metrics.get(column.metric) for row in rows if row.labels["method"] == "retrain"), None)
     values = {
         index: row.metrics[column.metric]
         for index, row in enumerate(rows)
-        if column.metric in row.metrics and not row.is_reference
+        if column.metric in row.metrics and not row.is_reference and _may_be_marked(column, row, rows)
     }
     # A method that is alone is marked as well.
     return {index: SIGNS[mark] for index, mark in marks(losses(values, column.goal, gold), fewest=1).items()}
 
 
+def _may_be_marked(column: Column, row: Row, rows: Sequence[Row]) -> bool:
+    """Speed is a merit of methods that are known to forget, so gold and original must be there to tell."""
+    if column.metric != SPEEDUP:
+        return True
+    known = {one.labels["method"]: one.metrics.get(FORGET_RECALL) for one in rows}
+    original, gold, own = known.get("original"), known.get("retrain"), row.metrics.get(FORGET_RECALL)
+    if row.labels["method"] in CONTROL_METHODS or original is None or gold is None or own is None:
+        return False
+    return not row.metrics.get(CONTENDED) and has_forgotten(own, original, gold)
+
+
 def _text(column: Column, row: Row, mark: str) -> str:
-    if column.metric not in row.metrics:
-        return "-  "
-    return f"{column.pattern.format(row.metrics[column.metric])}{mark:<2}"
+    value = row.metrics.get(column.metric)
+    if value is None:
+        return "-  " if column.goal else "- "
+    if column.pattern == "count":
+        return f"{_count(value)} "
+    shared = SHARED_SIGN if column.metric == SPEEDUP and row.metrics.get(CONTENDED) else ""
+    return f"{shared}{column.pattern.format(value)}{mark:<2}"
+
+
+def _count(value: float) -> str:
+    """A number of steps in few letters: ``930``, ``12.3k``, ``4.5M``."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.1f}{letter}"
+    return f"{value:.0f}"

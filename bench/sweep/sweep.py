@@ -125,8 +125,9 @@ class Sweep:
         console = Console()
         missing = [row for row in rows if row.state not in DONE]
         for row in missing:
-            label = "/".join(row.labels.values())
-            console.print(f"{row.state}: {label}: {row.cause}", highlight=False, soft_wrap=True, markup=False)
+            console.print(
+                f"{row.state}: {row.label}: {row.cause}", highlight=False, soft_wrap=True, markup=False
+            )
         if any(row.state == "failed before" for row in missing):
             console.print("run.retry_failed=true runs failed cells again.", highlight=False)
         uri = self._store.uri
@@ -205,6 +206,7 @@ def _row(cell: PlannedCell, run: Run | None) -> Row:
         "backbone": config.backbone.name,
         "regime": config.regime.name,
         "method": config.method.name,
+        "request": str(config.regime.seed),
         "seed": str(config.seed),
     }
     if run is None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from bench.record.names import FORGET_RECALL, TEST_RECALL
 from results.figures.base import INK_COLOUR, Figure, Pages, panels
 from results.figures.source import Source, setting_title
+from results.runs.at import At, coverage
 from results.runs.groups import Group
 
 RATIO, BATCHES = "top_ratio", "statistics_batches"
@@ -29,13 +30,13 @@ Cells = dict[tuple[float, int], Group]
 class Grid:
     """Values [batches, ratios] by metric, NaN where a cell is missing; ``options`` are the others.
 
-    Means are over ``seeds``, those that every cell has: a cell with more seeds is not another value.
+    Means are over ``ats``, the requests and seeds that every cell has: one with more is not another value.
     """
 
     options: str
     ratios: tuple[float, ...]
     batches: tuple[int, ...]
-    seeds: tuple[int, ...]
+    ats: tuple[At, ...]
     values: dict[str, NDArray[np.float64]]
 
 
@@ -68,7 +69,7 @@ def grids(groups: Sequence[Group]) -> list[Grid]:
         place = float(params[f"method.{RATIO}"]), int(params[f"method.{BATCHES}"])
         found.setdefault(rest, {})[place] = group
     made = [_grid(rest, _crossed(own)) for rest, own in sorted(found.items())]
-    return [grid for grid in made if len(grid.ratios) > 1 and len(grid.batches) > 1 and grid.seeds]
+    return [grid for grid in made if len(grid.ratios) > 1 and len(grid.batches) > 1 and grid.ats]
 
 
 def _crossed(own: Cells) -> Cells:
@@ -79,16 +80,16 @@ def _crossed(own: Cells) -> Cells:
 
 def _grid(options: str, own: Cells) -> Grid:
     ratios, batches = sorted({ratio for ratio, _ in own}), sorted({count for _, count in own})
-    seeds = sorted(set.intersection(*(set(group.seeds) for group in own.values()))) if own else []
+    ats = sorted(set.intersection(*(set(group.ats) for group in own.values()))) if own else []
     values = {}
     for metric, _, _ in PRINTED:
         values[metric] = np.full((len(batches), len(ratios)), np.nan)
         for (ratio, count), group in own.items():
-            by_seed = group.values(metric)
-            if by_seed.keys() >= set(seeds) and seeds:
-                at = batches.index(count), ratios.index(ratio)
-                values[metric][at] = np.mean([by_seed[seed] for seed in seeds])
-    return Grid(options, tuple(ratios), tuple(batches), tuple(seeds), values)
+            by_at = group.values(metric)
+            if by_at.keys() >= set(ats) and ats:
+                place = batches.index(count), ratios.index(ratio)
+                values[metric][place] = np.mean([by_at[at] for at in ats])
+    return Grid(options, tuple(ratios), tuple(batches), tuple(ats), values)
 
 
 def _page(setting: tuple[str, ...], grid: Grid) -> Canvas:
@@ -98,13 +99,10 @@ def _page(setting: tuple[str, ...], grid: Grid) -> Canvas:
         _panel(ax, grid, grid.values[metric], shades)
         ax.set_title(name)
     canvas.suptitle(
-        " ".join(filter(None, (f"TRU, {setting_title(setting)}", grid.options, _seeds(grid)))), fontsize=9
+        " ".join(filter(None, (f"TRU, {setting_title(setting)}", grid.options, f"({coverage(grid.ats)})"))),
+        fontsize=9,
     )
     return canvas
-
-
-def _seeds(grid: Grid) -> str:
-    return f"({'seed' if len(grid.seeds) == 1 else 'seeds'} {', '.join(map(str, grid.seeds))})"
 
 
 def _panel(ax: Axes, grid: Grid, values: NDArray[np.float64], shades: str) -> None:

@@ -11,6 +11,7 @@ from results.figures.cka import BranchSimilarity
 from results.figures.exposure import Exposure
 from results.figures.heat_map import HeatMap
 from results.figures.radar import Radar
+from results.figures.ranks import MeanRanks
 from results.figures.shift import Shift
 from results.figures.speed_up import SpeedUp
 from results.figures.trade_off import TradeOff
@@ -28,6 +29,7 @@ FIGURES: dict[str, Figure] = {
         Trajectories(),
         HeatMap(),
         Ablation(),
+        MeanRanks(),
     )
 }
 

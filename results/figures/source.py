@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from results.names.styles import Style, styles
 from results.names.titles import TITLES
-from results.runs.frame import CellRun
-from results.runs.groups import Group, by_setting, gold_of, grouped
+from results.runs.groups import Group, by_setting, gold_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,12 +69,10 @@ class Source:
 
 def from_store(uri: str, experiment: str) -> Source:
     """The source of an MLflow experiment; empty where it does not exist."""
-    from results.runs.frame import runs
-    from results.runs.settings import variants
+    from results.distance.rows import rows
 
-    found = [run for run in runs(uri, experiment) if run.finished]
     fixed = (f"tracking.uri={uri}", f"tracking.experiment={experiment}")
-    return from_runs(found, variants(found), **readers(uri), fixed=fixed)
+    return Source(tuple(rows(uri, experiment)), **readers(uri), fixed=fixed)
 
 
 def readers(uri: str) -> dict[str, Any]:
@@ -87,11 +84,6 @@ def readers(uri: str) -> dict[str, Any]:
         "gold_curve": partial(training_curve, uri, role="gold"),
         "arrays": partial(audit_arrays, uri),
     }
-
-
-def from_runs(runs: Sequence[CellRun], variants: Mapping[str, str], **more: Any) -> Source:
-    """A source from runs at hand; ``more`` are further fields of ``Source``."""
-    return Source(tuple(grouped(runs, variants)), **more)
 
 
 def title(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 
 from results.figures.base import INK_COLOUR, MUTED
@@ -31,11 +33,13 @@ STYLE = {
     "ytick.color": MUTED,
     "text.color": INK_COLOUR,
     "pdf.fonttype": 42,  # TrueType, as publishers ask for
+    "svg.hashsalt": "lethe",  # else names inside are random
     "savefig.dpi": 200,
 }
 NO_STAMPS = {
     "pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
     "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
 }
 
 
@@ -49,7 +53,7 @@ def drawing() -> Iterator[None]:
         yield
 
 
-BACKENDS = {"pdf": FigureCanvasPdf, "png": FigureCanvasAgg}
+BACKENDS = {"pdf": FigureCanvasPdf, "png": FigureCanvasAgg, "svg": FigureCanvasSVG}
 
 
 def write(folder: Path, name: str, canvas: Canvas, forms: Sequence[str] = ("pdf", "png")) -> Iterator[Path]:
@@ -59,6 +63,13 @@ def write(folder: Path, name: str, canvas: Canvas, forms: Sequence[str] = ("pdf"
         path = folder / f"{_safe(name)}.{form}"
         BACKENDS[form](canvas).print_figure(path, format=form, metadata=NO_STAMPS[form])
         yield path
+
+
+def as_svg(canvas: Canvas) -> bytes:
+    """The canvas as a drawing for a page, inside ``drawing()``."""
+    stream = io.BytesIO()
+    BACKENDS["svg"](canvas).print_figure(stream, format="svg", metadata=NO_STAMPS["svg"])
+    return stream.getvalue()
 
 
 def _safe(name: str) -> str:

@@ -32,7 +32,9 @@ _SPECIAL = {
     ">": r"\textgreater{}",
     "±": r"$\pm$",
     "†": r"$\dagger$",
-    "‡": r"$\ddagger$",
+    "§": r"\S{}",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
 }
 
 

@@ -1,7 +1,8 @@
-"""The mean over seeds of a group of cells as one run: MLflow's run list has no such row of its own.
+"""The mean over requests and seeds of a group of cells as one run: MLflow's run list has no such row.
 
-A metric keeps the name it has in the cells, so that columns line up; its sample standard deviation is
-beside it under ``std/``. The same cells give the same content, whatever the order they were run in.
+A metric keeps the name it has in the cells, so that columns line up; its standard deviation over seeds within
+a request is beside it under ``std/``, that of the means of requests under ``std_requests/``. The same cells
+give the same content, whatever the order they were run in.
 """
 
 from __future__ import annotations
@@ -11,10 +12,19 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
 from bench.record.names import HEADLINES, KIND_TAG, TUNED_TAG
-from results.mlflow_ui.names import AGGREGATE, AGGREGATE_KEY_TAG, DEVIATION, NOTE_TAG, SEEDS
+from results.mlflow_ui.names import (
+    AGGREGATE,
+    AGGREGATE_KEY_TAG,
+    BETWEEN,
+    DEVIATION,
+    FLAGS_TAG,
+    NOTE_TAG,
+    REQUESTS,
+    SEEDS,
+)
+from results.names.headlines import LIST_EXCESS
+from results.runs.at import counted
 from results.runs.frame import CellRun
 from results.runs.groups import SETTING, Group
 from results.runs.settings import compared
@@ -46,18 +56,22 @@ class Aggregate:
 
 def aggregate(group: Group, note: str) -> Aggregate:
     """The aggregate of a group; ``note`` is its description."""
-    runs, seeds = group.last_runs(), group.seeds
+    runs = group.last_runs()
     labels = dict(zip(SETTING, group.setting, strict=True)) | {"method": group.method}
+    left = f"{counted(len(group.left_out), 'run')} of other code left out"
+    flags = [*group.flags, *([left] if group.left_out else [])]
     tags = {
         KIND_TAG: AGGREGATE,
         AGGREGATE_KEY_TAG: group_key(group),
         **labels,
-        SEEDS: ", ".join(map(str, seeds)),
+        REQUESTS: ", ".join(map(str, group.requests)),
+        SEEDS: ", ".join(map(str, group.seeds)),
+        FLAGS_TAG: "; ".join(flags) or "none",
         "options": group.options or "default",
         NOTE_TAG: note,
         **_common_tags(runs),
     }
-    return Aggregate(f"{group_key(group)} ({seeds_text(len(seeds))})", tags, _params(runs), _metrics(group))
+    return Aggregate(f"{group_key(group)} ({group.coverage})", tags, _params(runs), _metrics(group))
 
 
 def group_key(group: Group) -> str:
@@ -65,22 +79,18 @@ def group_key(group: Group) -> str:
     return "/".join((*group.setting, group.name))
 
 
-def seeds_text(count: int) -> str:
-    """``1 seed``, ``3 seeds``."""
-    return f"{count} seed{'' if count == 1 else 's'}"
-
-
 def _metrics(group: Group) -> dict[str, float]:
     """The headlines first: MLflow's pages list metrics as they were written, and compare by the first."""
     found: dict[str, float] = {}
     every = {name for run in group.runs for name in run.metrics}
-    for name in [*(one for one in HEADLINES if one in every), *sorted(every - set(HEADLINES))]:
-        values = [] if name.startswith(CURVE) else list(group.values(name).values())
-        if values:
-            found[name] = float(np.mean(values))
-        if len(values) > 1:
-            found[DEVIATION + name] = float(np.std(values, ddof=1))
-    return {**found, SEEDS: float(len(group.seeds))}
+    first = (*HEADLINES, LIST_EXCESS)
+    for name in [*(one for one in first if one in every), *sorted(every - set(first))]:
+        own = None if name.startswith(CURVE) else group.summary(name)
+        if own is not None:
+            found[name] = own.mean
+            spreads = {DEVIATION: own.deviation, BETWEEN: own.between}
+            found |= {prefix + name: value for prefix, value in spreads.items() if value is not None}
+    return {**found, REQUESTS: float(len(group.requests)), SEEDS: float(len(group.seeds))}
 
 
 def _params(runs: Iterable[CellRun]) -> dict[str, str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser], store: argparse.ArgumentParser) -> None:
     """Register the verb. Nothing heavy is imported for it."""
     one = verbs.add_parser(
-        "refresh", parents=[store], help="means over seeds, descriptions and views in MLflow's own pages"
+        "refresh", parents=[store], help="means, descriptions and views in MLflow's own pages"
     )
     one.add_argument(
         "--sweep",
@@ -39,8 +39,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"no finished cell in experiment {options.experiment} of {options.uri}", file=sys.stderr)
         return 1
     print(
-        f"{done.written} means over seeds written, {done.removed} removed; {done.described} cells described; "
-        f"{done.sweeps} sweeps with {done.files} files",
+        f"{done.written} means over requests and seeds written, {done.removed} removed; "
+        f"{done.described} cells described; {done.sweeps} sweeps with {done.files} files",
         file=sys.stderr,
     )
     return 0

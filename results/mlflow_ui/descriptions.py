@@ -6,19 +6,18 @@ Nothing here depends on a clock or a machine: the same runs give the same text.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from bench.record.names import SPEEDUP
+from results.distance.gaps import gap
 from results.formats.markdown import place
-from results.mlflow_ui.aggregate import seeds_text
 from results.mlflow_ui.names import NOTE_LIMIT, run_link, title
 from results.mlflow_ui.views import SECONDS, VIEWS, view_link
 from results.runs.frame import CellRun
 from results.runs.groups import SETTING, Group
-from results.runs.statistics import gap_to_gold, summary
 from results.tables.explain import explain_command
-from results.tables.leaderboard import COLUMNS
-from results.tables.text_table import TextTable, signed
+from results.tables.leaderboard import COLUMNS, remark
+from results.tables.text_table import TextTable, in_units, signed, spread
 
 Headline = tuple[str, str]
 HEADLINES: tuple[Headline, ...] = (
@@ -28,7 +27,7 @@ HEADLINES: tuple[Headline, ...] = (
 )
 """Metric and how it is called."""
 SPACE, UNBROKEN = "&nbsp;" * 3, "\u00a0"
-NO_GAP = (SPEEDUP, SECONDS)
+NO_GAP = (*(metric for metric, _, goal in COLUMNS if goal is None), SPEEDUP, SECONDS)
 DOES = {
     "original": "is the model before anything was forgotten",
     "retrain": "is **gold**: trained anew without what was to be forgotten",
@@ -36,7 +35,12 @@ DOES = {
 
 
 def cell_note(
-    run: CellRun, options: str, command: str | None, gold: CellRun | None, means: str | None
+    run: CellRun,
+    options: str,
+    command: str | None,
+    gold: CellRun | None,
+    means: str | None,
+    left_out: bool = False,
 ) -> str:
     """Description of a finished cell.
 
@@ -44,31 +48,31 @@ def cell_note(
         options: how its options differ from the defaults, "" for none.
         command: runs it again.
         gold: the gold cell of its setting and seed.
-        means: where the means over seeds of its group are shown.
+        means: where the means of its group are shown.
+        left_out: whether it counts for nothing, because method or backbone had other code.
     """
-    labels = run.labels
-    lines = [_about(labels, options), ""]
-    others = None if gold is None or gold.run_id == run.run_id else {m: [v] for m, v in gold.metrics.items()}
-    lines += _figures({metric: [value] for metric, value in run.metrics.items()}, others)
+    lines = [_about(run.labels, options, run.request), ""]
+    lines += ["**Left out of tables and means: method or backbone had other code.**", ""] if left_out else []
+    lines += _cell_figures(run, None if gold is None or gold.run_id == run.run_id else gold)
     if gold is None:
         lines += ["", "Gold of this setting and seed is not recorded: `method=retrain` adds it."]
-    lines += ["", *([f"[Means over seeds]({means})", ""] if means else [])]
+    lines += ["", *([f"[Means over requests and seeds]({means})", ""] if means else [])]
     commands = [command, None if options else explain_command(run)]
     return fitted([*lines, *_code([one for one in commands if one])])
 
 
 def group_note(group: Group, gold: Group | None, experiment_id: str) -> str:
-    """Description of the mean of a group."""
+    """Description of the mean of a group; ``gold`` are the gold models that it is held against."""
     labels = {"dataset": group.setting[0], "backbone": group.setting[1], "regime": group.setting[2]}
     about = _about(labels | {"method": group.method}, group.options)
-    lines = [f"{about}: mean ± standard deviation over {seeds_text(len(group.seeds))}.", ""]
-    metrics = [metric for metric, _ in HEADLINES]
-    own = {metric: list(group.values(metric).values()) for metric in metrics}
-    others = None
-    if gold is not None and not group.is_gold:
-        others = {metric: list(gold.values(metric).values()) for metric in metrics}
-    lines += [*_figures(own, others), "", "Its cells:", ""]
-    lines += [f"- [seed {run.seed}]({run_link(experiment_id, run.run_id)})" for run in group.last_runs()]
+    over = "± standard deviation over seeds within a request"
+    over += ", after the stroke over the means of requests" if len(group.requests) > 1 else ""
+    lines = [f"{about}: mean over {group.coverage}{remark(group)} ({over}).", ""]
+    lines += [*_group_figures(group, None if group.is_gold else gold), "", "Its cells:", ""]
+    lines += [
+        f"- [request {run.request}, seed {run.seed}]({run_link(experiment_id, run.run_id)})"
+        for run in group.last_runs()
+    ]
     return fitted(lines)
 
 
@@ -82,9 +86,9 @@ def sweep_note(
         command: its command line, "" where it was not recorded.
         board: its leaderboard; None where no cell is finished.
         missing: one line per cell that is not finished.
-        folder: where the means over seeds are shown.
+        folder: where the means are shown.
     """
-    lines = [". ".join(facts) + f". [All means over seeds]({folder}).", ""]
+    lines = [". ".join(facts) + f". [All means over requests and seeds]({folder}).", ""]
     lines += [
         "**Artifacts:** `page.html` (everything, sortable), `leaderboard.md`, `leaderboard.csv`, `figures/`.",
         "",
@@ -97,12 +101,13 @@ def sweep_note(
 
 
 def folder_note(experiment_id: str) -> str:
-    """Description of the run that holds the means over seeds together."""
+    """Description of the run that holds the means together."""
     link = view_link(experiment_id, VIEWS[0])
     return (
-        "Below this run: one run per setting, method and options, with the mean over its seeds of every "
-        f"metric and the standard deviation under `std/`. [As a table]({link}). They are written anew after "
-        "every sweep and by `python -m results refresh`; deleting them loses nothing.\n"
+        "Below this run: one run per setting, method and options, with the mean over its requests and seeds "
+        "of every metric, the standard deviation over seeds under `std/`, that over requests under "
+        f"`std_requests/`. [As a table]({link}). They are written anew after every sweep and by "
+        "`python -m results refresh`; deleting them loses nothing.\n"
     )
 
 
@@ -111,7 +116,7 @@ def experiment_note(experiment_id: str) -> str:
     links = [f"- [{view.name}]({view_link(experiment_id, view)})" for view in VIEWS]
     lines = [
         "**Lethe: the benchmark for multimodal recommendation unlearning.** One run per cell (data set, "
-        "backbone, regime, method, seed) below the sweep that ran it; means over seeds are own runs.",
+        "backbone, regime, method, request, seed) below the sweep that ran it; means are own runs.",
         "",
         "Views of the run list, also in the menu *Views*:",
         "",
@@ -137,30 +142,45 @@ def fitted(lines: Sequence[str]) -> str:
     return "\n".join([*lines[:kept], *rest]) + "\n"
 
 
-def _about(labels: Mapping[str, str], options: str) -> str:
+def _about(labels: Mapping[str, str], options: str, request: int | None = None) -> str:
     """What a cell is, in one line."""
     method = labels["method"]
     does = DOES.get(method, f"forgets: regime `{labels['regime']}`")
     seed = f", seed {labels['seed']}" if "seed" in labels else ""
+    faced = f", request {request}" if request is not None else ""
     own = f", options `{options}`" if options else ""
-    return f"**{title(method)}** {does}. {title(labels['backbone'])} on {title(labels['dataset'])}{seed}{own}"
+    where = f"{title(labels['backbone'])} on {title(labels['dataset'])}"
+    return f"**{title(method)}** {does}. {where}{faced}{seed}{own}"
 
 
-def _figures(own: Mapping[str, Sequence[float]], gold: Mapping[str, Sequence[float]] | None) -> list[str]:
-    """The headline figures as a table, beside gold's where it is another model."""
-    titles, rule = (
-        ["", "this", *(["gold", "to gold"] if gold else [])],
-        "|:--|--:|" + ("--:|--:|" if gold else ""),
-    )
-    lines = [_row(titles), rule]
+def _cell_figures(run: CellRun, gold: CellRun | None) -> list[str]:
+    """The headline figures of a cell, beside those of gold of its seed where it is another model."""
+    rows = []
     for metric, name in HEADLINES:
-        values = _finite(own.get(metric, ()))
-        if not values:
+        value = run.metrics.get(metric, math.nan)
+        other = gold.metrics.get(metric, math.nan) if gold is not None else math.nan
+        if math.isfinite(value):
+            known = math.isfinite(other)
+            gap_text = signed(value - other) if known and metric not in NO_GAP else ""
+            beside = [_number(other) if known else "-", gap_text] if gold is not None else []
+            rows.append([name, _number(value), *beside])
+    return _table(rows, "gold of its seed" if gold is not None else "")
+
+
+def _group_figures(group: Group, gold: Group | None) -> list[str]:
+    """The headline figures of a row, beside gold's."""
+    rows = []
+    for metric, name in HEADLINES:
+        if group.summary(metric) is None:
             continue
-        others = _finite(gold.get(metric, ())) if gold else []
-        beside = [_number(others), _gap(metric, values, others)] if gold else []
-        lines.append(_row([name, _number(values), *beside]))
-    return lines
+        beside = [_summary(gold, metric), _gap(group, gold, metric)] if gold is not None else []
+        rows.append([name, _summary(group, metric), *beside])
+    return _table(rows, "gold" if gold is not None else "")
+
+
+def _table(rows: Sequence[Sequence[str]], gold: str) -> list[str]:
+    titles = ["", "this", *([gold, "to gold"] if gold else [])]
+    return [_row(titles), "|:--|--:|" + ("--:|--:|" if gold else ""), *map(_row, rows)]
 
 
 def _board(board: TextTable) -> list[str]:
@@ -187,26 +207,25 @@ def _row(texts: Sequence[str]) -> str:
     return "| " + " | ".join(f"{text}{SPACE}" for text in texts) + " |"
 
 
-def _number(values: Sequence[float]) -> str:
-    """Mean, and the sample standard deviation of several values."""
-    if not values:
-        return "-"
-    found = summary(values)
-    digits = 1 if abs(found.mean) > 10 else 4
-    tail = "" if found.deviation is None else f" ± {found.deviation:.{digits}f}"
-    return f"{found.mean:.{digits}f}{tail}"
+def _number(value: float) -> str:
+    return f"{value:.{_digits(value)}f}"
 
 
-def _gap(metric: str, values: Sequence[float], gold: Sequence[float]) -> str:
-    if not gold or metric in NO_GAP:
+def _summary(group: Group, metric: str) -> str:
+    """Mean and spreads."""
+    found = group.summary(metric)
+    return "-" if found is None else _number(found.mean) + spread(found, _digits(found.mean))
+
+
+def _digits(value: float) -> int:
+    return 1 if abs(value) > 10 else 4
+
+
+def _gap(group: Group, gold: Group, metric: str) -> str:
+    found = None if metric in NO_GAP else gap(group, gold, metric)
+    if found is None:
         return ""
-    gap = gap_to_gold(values, gold)
-    units = "" if gap.units is None else f" ({gap.units:.1f} spreads)"
-    return f"{signed(gap.value)}{units}"
-
-
-def _finite(values: Iterable[float]) -> list[float]:
-    return [value for value in values if math.isfinite(value)]
+    return f"{signed(found.value)} ({in_units(found)} of gold's spreads)"
 
 
 def _code(commands: Sequence[str]) -> list[str]:

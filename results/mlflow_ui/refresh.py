@@ -1,8 +1,8 @@
 """Brings MLflow's pages up to date with the cells of a store.
 
-Means over seeds, descriptions of cells and experiment, saved views, and for sweeps their leaderboard, page
-and figures. What is there already is left alone, so doing it again changes nothing. Everything is made from
-the cells and can be made again; nothing here is a result.
+Means over requests and seeds, descriptions of cells and experiment, saved views, and for sweeps their
+leaderboard, page and figures. What is there already is left alone, so doing it again changes nothing.
+Everything is made from the cells and can be made again; nothing here is a result.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from mlflow.entities import Run
 
 from bench.config.schema import TrackingConfig
 from bench.record.finished import recorded
-from bench.record.names import KIND_TAG
+from bench.record.names import GOLD_KEY_TAG, KIND_TAG
 from bench.record.store import Store
+from results.distance.rows import from_runs
 from results.mlflow_ui.aggregate import aggregate, group_key
 from results.mlflow_ui.aggregate_runs import AggregateRuns, writing
 from results.mlflow_ui.descriptions import cell_note, experiment_note, folder_note, group_note
@@ -23,12 +24,10 @@ from results.mlflow_ui.names import NOTE_TAG, SWEEP, run_link
 from results.mlflow_ui.sweep_page import write_sweep
 from results.mlflow_ui.views import KIND_OF_EXPERIMENT, VIEWS
 from results.runs.frame import CellRun, runs
-from results.runs.groups import SETTING, Group, by_setting, gold_of, grouped
+from results.runs.groups import SETTING, Group, by_setting, gold_for
 from results.runs.settings import Defaults, command_of, variants
 
 Setting = tuple[str, ...]
-GOLD_KEY = "lethe.gold_key"
-"""Tag of a cell: key of the gold model that it is held against."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def _read(uri: str, experiment: str, settings: set[Setting] | None) -> _Content:
     finished = [run for run in found if run.finished]
     defaults = Defaults(finished)
     names = variants(finished, defaults)
-    return _Content(found, defaults, names, grouped(found, names))
+    return _Content(found, defaults, names, from_runs(finished, names, uri))
 
 
 def _write_aggregates(
@@ -104,29 +103,23 @@ def _write_aggregates(
     links: dict[str, str] = {}
     for own in by_setting(content.groups).values():
         for group in own:
-            wanted = aggregate(group, group_note(group, _gold_group(group, own), store.experiment_id))
+            wanted = aggregate(group, group_note(group, gold_for(group, own), store.experiment_id))
             links[wanted.key] = aggregates.write(wanted, folder)
     return links
 
 
-def _gold_group(group: Group, setting: Sequence[Group]) -> Group | None:
-    """The gold group whose models these cells were held against, else the setting's own."""
-    keys = {run.tags.get(GOLD_KEY) for run in group.runs}
-    golds = [one for one in setting if one.is_gold]
-    same = [one for one in golds if keys & {run.tags.get(GOLD_KEY, "none") for run in one.runs}]
-    return same[0] if same else gold_of(golds)
-
-
 def _describe_cells(store: Store, content: _Content, links: Mapping[str, str]) -> int:
     """Write the descriptions of cells that have another one or none; how many."""
-    golds = {run.tags.get(GOLD_KEY): run for group in content.groups if group.is_gold for run in group.runs}
+    golds = {
+        run.tags.get(GOLD_KEY_TAG): run for group in content.groups if group.is_gold for run in group.runs
+    }
     count = 0
     for group in content.groups:
         means = run_link(store.experiment_id, links[group_key(group)])
-        for run in group.runs:
+        for run in (*group.runs, *group.left_out):
             command = command_of(run, content.defaults)
-            gold = golds.get(run.tags.get(GOLD_KEY))
-            note = cell_note(run, group.options, command, gold, means)
+            gold = golds.get(run.tags.get(GOLD_KEY_TAG))
+            note = cell_note(run, group.options, command, gold, means, run in group.left_out)
             if run.tags.get(NOTE_TAG) != note:
                 store.client.set_tag(run.run_id, NOTE_TAG, note)
                 count += 1

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from bench.record.store import Store
+    from results.runs.groups import Group
     from results.tables.text_table import TextTable
 
 MOST_PAGES = 4
@@ -60,27 +61,29 @@ def write_sweep(
 
 def _write_files(place: Path, uri: str, done: Sequence[CellRun], variants: Mapping[str, str]) -> TextTable:
     """Leaderboard, page and figures of some cells; the leaderboard."""
+    from results.distance.rows import from_runs
     from results.formats.written import written
     from results.runs.artifacts import trajectory
     from results.site.content import document
     from results.site.page import page
-    from results.tables.leaderboard import leaderboard, standings
+    from results.tables.leaderboard import leaderboard
 
-    table = leaderboard(standings(done, variants))
-    texts = {name: written(table, form) for name, form in FORMATS.items()}
-    texts["page.html"] = page(document(done, variants, partial(trajectory, uri)))
+    rows = from_runs(done, variants, uri)
+    grid = leaderboard(rows)
+    texts = {name: written(grid, form) for name, form in FORMATS.items()}
+    texts["page.html"] = page(document(rows, partial(trajectory, uri)))
     for name, text in texts.items():
         (place / name).write_text(text, encoding="utf-8")
-    _draw(place / "figures", uri, done, variants)
-    return table
+    _draw(place / "figures", uri, rows)
+    return grid
 
 
-def _draw(place: Path, uri: str, done: Sequence[CellRun], variants: Mapping[str, str]) -> None:
+def _draw(place: Path, uri: str, rows: Sequence[Group]) -> None:
     from results.figures.registry import FIGURES
-    from results.figures.source import from_runs, readers
+    from results.figures.source import Source, readers
     from results.figures.written import drawing, write
 
-    source = from_runs(done, variants, **readers(uri))
+    source = Source(tuple(rows), **readers(uri))
     with drawing():
         for figure in FIGURES.values():
             if figure.per_setting and len(source.settings) > MOST_PAGES:

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.record.names import FORGET_RECALL, HEADLINES, KIND_TAG, OVERLAP, TEST_RECALL
-from results.mlflow_ui.names import AGGREGATE, AS_TRAINING, DEVIATION, SEEDS, SWEEP
+from bench.record.names import FORGET_RECALL, HEADLINES, KIND_TAG, TEST_RECALL
+from results.mlflow_ui.names import AGGREGATE, AS_TRAINING, DEVIATION, REQUESTS, SEEDS, SWEEP
+from results.names.headlines import LIST_EXCESS
+from results.runs.at import REQUEST_PARAM
 
 VIEW_TAG = "mlflow.sharedViewState."
 KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
@@ -74,10 +76,11 @@ def charts() -> list[dict[str, Any]]:
     shared = {"metricSectionId": SECTION, "deleted": False, "isGenerated": False}
     points: list[dict[str, Any]] = [
         {"type": "SCATTER", "xaxis": {"key": x, "type": "METRIC"}, "yaxis": {"key": y, "type": "METRIC"}}
-        for x, y in ((FORGET_RECALL, TEST_RECALL), (OVERLAP, TEST_RECALL))
+        for x, y in ((FORGET_RECALL, TEST_RECALL), (LIST_EXCESS, TEST_RECALL))
     ]
     bars: list[dict[str, Any]] = [
-        {"type": "BAR", "metricKey": metric, "displayName": metric} for metric in (*HEADLINES, SECONDS)
+        {"type": "BAR", "metricKey": metric, "displayName": metric}
+        for metric in (*HEADLINES, LIST_EXCESS, SECONDS)
     ]
     every = [{**chart, "runsCountToCompare": MOST_RUNS} for chart in (*points, *bars)]
     return [{"uuid": f"{SECTION}-{number}", **shared, **chart} for number, chart in enumerate(every)]
@@ -106,19 +109,20 @@ def _kind(kind: str) -> str:
     return f"tags.`{KIND_TAG}` = '{kind}'"
 
 
+REQUEST = (f"params.`{REQUEST_PARAM}`",)
 BY_NAME, BY_TIME = "tags.`mlflow.runName`", "attributes.start_time"
 VIEWS: tuple[View, ...] = (
     View(
-        "Means over seeds",
+        "Means",
         _kind(AGGREGATE),
-        _metrics([SEEDS, *HEADLINES, SECONDS, DEVIATION + HEADLINES[0]]),
+        _metrics([REQUESTS, SEEDS, *HEADLINES, LIST_EXCESS, SECONDS, DEVIATION + HEADLINES[0]]),
         BY_NAME,
         ascending=True,
     ),
     View(
         "Cells",
         _kind("cell"),
-        _tags([*LABELS, "seed"]) + _metrics([*HEADLINES, SECONDS]),
+        _tags([*LABELS, "seed"]) + REQUEST + _metrics([*HEADLINES, SECONDS]),
         BY_NAME,
         ascending=True,
     ),

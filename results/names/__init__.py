@@ -1,3 +1,3 @@
 """How things are called and look, said once: titles, styles, headline quantities."""
 
-__all__ = ["headlines", "styles", "titles"]
+__all__ = ["headlines", "store", "styles", "titles"]

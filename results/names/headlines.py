@@ -9,6 +9,9 @@ from bench.measure.marks import Goal
 from bench.record.names import FORGET_RECALL, RETAIN_RECALL, TEST_RECALL
 
 GOLD = "retrain"
+LIST_EXCESS = "list_distance/excess_overlap_at_20"
+"""How much further a model's lists are from those of gold models of other seeds than these are from each
+other. Formed from the runs of a store (``results.distance.lists``); no run logs it."""
 
 POISONED = {"poison": "backdoor", "regime": "poison", "audit": "poison"}
 

@@ -1,3 +1,3 @@
-"""From MLflow's runs to frames: cells, groups over seeds, statistics, artifacts, bundles."""
+"""From MLflow's runs to rows: cells, requests and seeds, what counts, statistics, artifacts, bundles."""
 
-__all__ = ["artifacts", "bundle", "frame", "groups", "settings", "statistics"]
+__all__ = ["artifacts", "at", "bundle", "frame", "groups", "identity", "retire", "settings", "statistics"]

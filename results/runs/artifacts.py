@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from safetensors.numpy import load_file
 
+from bench.measure.lists import LISTS_FILE
 from bench.record.names import FORGET_RECALL, VALID_RECALL
 from results.runs.frame import client_of
 
@@ -35,12 +36,21 @@ def training_curve(uri: str, run_id: str, role: str) -> list[dict[str, float]]:
 
 def audit_arrays(uri: str, run_id: str) -> dict[str, NDArray[np.generic]]:
     """Arrays of a run's audits by ``<audit>/<role>/<array>``; empty where it has none."""
+    return _arrays(uri, run_id, AUDITS)
+
+
+def ranked_lists(uri: str, run_id: str) -> dict[str, NDArray[np.generic]]:
+    """The lists of a run as ``bench.measure.lists`` says; empty where it has none."""
+    return _arrays(uri, run_id, LISTS_FILE)
+
+
+def _arrays(uri: str, run_id: str, name: str) -> dict[str, NDArray[np.generic]]:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     client = client_of(uri)
-    if AUDITS not in {artifact.path for artifact in client.list_artifacts(run_id)}:
+    if name not in {artifact.path for artifact in client.list_artifacts(run_id)}:
         return {}
     with tempfile.TemporaryDirectory() as folder:
-        return dict(load_file(Path(client.download_artifacts(run_id, AUDITS, folder))))
+        return dict(load_file(Path(client.download_artifacts(run_id, name, folder))))
 
 
 def _joined(uri: str, run_id: str, prefix: str, names: tuple[str, ...]) -> list[dict[str, float]]:

@@ -19,9 +19,10 @@ from safetensors.numpy import load_file
 
 from bench.config.schema import TrackingConfig
 from bench.record.database import is_absent
-from bench.record.names import CELL_KEY_TAG, FAILURE_TAG, KIND_TAG, TRIAL_KEY_TAG
+from bench.record.names import CELL_KEY_TAG, FAILURE_TAG, KIND_TAG, RETIRED_TAG, TRIAL_KEY_TAG
 from bench.record.store import every_run
 from bench.tune.record import tuning
+from results.runs.at import REQUEST_PARAM, At
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +57,16 @@ class CellRun:
         return int(self.labels["seed"])
 
     @property
+    def request(self) -> int:
+        """The seed of its deletion request; of an explicit list the number that was recorded with it."""
+        return int(self.params.get(REQUEST_PARAM, "0"))
+
+    @property
+    def at(self) -> At:
+        """Request and training seed."""
+        return At(self.request, self.seed)
+
+    @property
     def finished(self) -> bool:
         """Whether everything of the cell is recorded."""
         return self.status == "FINISHED"
@@ -79,9 +90,15 @@ def client_of(uri: str) -> MlflowClient:
 def runs(uri: str, experiment: str, where: str = "") -> list[CellRun]:
     """Every run of a cell in the experiment, oldest end first; none where it does not exist.
 
-    ``where`` is a further condition in MLflow's filter language.
+    Runs that were retired (``results.runs.retire``) are no results and are left out. ``where`` is a further
+    condition in MLflow's filter language.
     """
-    return _read(uri, experiment, "cell", where)
+    return [run for run in _read(uri, experiment, "cell", where) if RETIRED_TAG not in run.tags]
+
+
+def retired(uri: str, experiment: str) -> list[CellRun]:
+    """The runs of cells that were taken out, oldest end first."""
+    return [run for run in _read(uri, experiment, "cell", "") if RETIRED_TAG in run.tags]
 
 
 def trials(uri: str, experiment: str) -> list[CellRun]:
@@ -104,11 +121,14 @@ def _read(uri: str, experiment: str, kind: str, where: str) -> list[CellRun]:
 def latest(every: Iterable[CellRun]) -> list[CellRun]:
     """The latest finished run of each cell, sorted by labels: equal stores give equal lists."""
     by_key = {run.cell_key: run for run in every if run.finished}
-    return sorted(by_key.values(), key=lambda run: (*(run.labels[label] for label in LABELS), run.cell_key))
+    return sorted(
+        by_key.values(),
+        key=lambda run: (*(run.labels[label] for label in LABELS), run.request, run.cell_key),
+    )
 
 
 def cells(uri: str, experiment: str) -> pd.DataFrame:
-    """Finished cells with columns ``run_id``, ``cell_key``, the labels, and one per metric.
+    """Finished cells with columns ``run_id``, ``cell_key``, the labels, ``request``, and one per metric.
 
     The latest run counts where a cell was forced again. Rows are sorted by label, so equal stores
     give equal frames. Empty where the experiment does not exist or holds no finished cell.
@@ -118,12 +138,13 @@ def cells(uri: str, experiment: str) -> pd.DataFrame:
 
 def frame(chosen: Iterable[CellRun], extra: Mapping[str, Mapping[str, Any]] | None = None) -> pd.DataFrame:
     """Runs as a frame in their order; ``extra`` gives more columns by run id."""
-    columns = ["run_id", "cell_key", *LABELS]
+    columns = ["run_id", "cell_key", *LABELS, "request"]
     rows = [
         {
             "run_id": run.run_id,
             "cell_key": run.cell_key,
             **run.labels,
+            "request": run.request,
             **(extra or {}).get(run.run_id, {}),
             **dict(sorted(run.metrics.items())),
         }

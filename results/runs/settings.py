@@ -7,19 +7,26 @@ defaults of its labels.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from bench.config.compose import expand_each
+from bench.config.registry import registry
+from bench.config.schema import as_json
+from bench.config.source import options_of
 from bench.record.parameters import parameters
 from datasets.errors import InputError
+from results.runs.at import REQUEST_PARAM
 from results.runs.frame import CellRun
 
 COMPARED = ("dataset", "poison", "backbone", "regime", "method", "train", "repair")
-"""Groups of parameters that say what was run; seed, device, audits and the way of running do not."""
+"""Groups of parameters that say what was run; seed, request, device and the way of running do not."""
 RANKED = "evaluate.candidates"
-"""The one parameter that changes what the figures of a run mean."""
+"""The one parameter of measuring that changes what the figures of a run mean."""
+AUDIT_OPTIONS = "audit.options."
+"""Of audits that ran. Which ones ran is not compared: a row takes each figure from a run that has it."""
 CHOSEN = ("backbone", "regime", "method")
 """Labels that are the names of configuration groups."""
 
@@ -40,10 +47,26 @@ def expected(cells: Sequence[Sequence[str]]) -> list[tuple[dict[str, str], Param
     return found
 
 
+def audit_differences(params: Mapping[str, str]) -> Parameters:
+    """Options of a run's audits that are not their defaults of today; none of an audit that is not here."""
+    found: Parameters = {}
+    stated = {key: value for key, value in params.items() if key.startswith(AUDIT_OPTIONS)}
+    for audit in {key.removeprefix(AUDIT_OPTIONS).partition(".")[0] for key in stated} & registry(
+        "audit"
+    ).keys():
+        defaults = as_json(options_of("audit", audit)())
+        wanted = {f"{AUDIT_OPTIONS}{audit}.{name}": str(value) for name, value in defaults.items()}
+        found |= differences(stated, wanted)
+    return dict(sorted(found.items()))
+
+
 def compared(params: Mapping[str, object]) -> Parameters:
-    """The parameters that say what was run, as MLflow writes them."""
-    chosen = {key for key in params if key.partition(".")[0] in COMPARED or key == RANKED}
-    return {key: str(value) for key, value in params.items() if key in chosen}
+    """The parameters that say what was run, as MLflow writes them; which request it faced is none of them."""
+    return {
+        key: str(value)
+        for key, value in params.items()
+        if key == RANKED or (key.partition(".")[0] in COMPARED and key != REQUEST_PARAM)
+    }
 
 
 def differences(params: Mapping[str, str], wanted: Mapping[str, str]) -> Parameters:
@@ -79,7 +102,11 @@ def command_of(run: CellRun, defaults: Defaults) -> str | None:
         return None
     options = [f"{key}={_written(value)}" for key, value in differences(compared(run.params), wanted).items()]
     audit = run.params.get("audit.name", "none")
+    options += [f"{REQUEST_PARAM}={run.request}"] if run.request else []
     options += [f"audit={audit}"] if audit != "none" else []
+    if audits := audit_differences(run.params):
+        ran = ",".join(re.findall(r"[\w-]+", run.params.get("audit.audits", "")))
+        options += [f"audit.audits=[{ran}]", *(f"{key}={_written(value)}" for key, value in audits.items())]
     return shlex.join(["python", "-m", "bench", *_places(run), *options, f"seed={run.seed}"])
 
 
@@ -108,10 +135,10 @@ def _composed_alone(overrides: tuple[str, ...]) -> Parameters | None:
 
 
 def _variant(run: CellRun, wanted: Parameters | None) -> str:
-    own = compared(run.params)
+    own, audits = compared(run.params), audit_differences(run.params)
     if wanted is None:
-        return _text({key: own[key] for key in sorted(own) if key.startswith("method.")})
-    return _text(differences(own, wanted))
+        return _text({key: own[key] for key in sorted(own) if key.startswith("method.")} | audits)
+    return _text(differences(own, wanted) | audits)
 
 
 def _text(options: Mapping[str, str]) -> str:

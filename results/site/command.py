@@ -20,19 +20,17 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser], store: argpa
 def run(options: argparse.Namespace) -> int:
     """Write the page: 0, or 1 where no cell is finished."""
     from bench.disk.files import write_text
+    from results.distance.rows import rows
     from results.runs.artifacts import trajectory
-    from results.runs.frame import runs
-    from results.runs.settings import variants
     from results.site.content import document
     from results.site.page import page
 
-    found = runs(options.uri, options.experiment)
-    finished = [run for run in found if run.finished]
-    if not finished:
+    found = rows(options.uri, options.experiment)
+    if not found:
         print(f"no finished cell in experiment {options.experiment} of {options.uri}", file=sys.stderr)
         return 1
-    made = document(found, variants(finished), partial(trajectory, options.uri))
+    made = document(found, partial(trajectory, options.uri))
     write_text(options.out, page(made))
     options.out.chmod(0o644)  # pages are made to be served
-    print(f"{len(finished)} runs: {options.out}", file=sys.stderr)
+    print(f"{sum(len(group.ats) for group in found)} cells: {options.out}", file=sys.stderr)
     return 0

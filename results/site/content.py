@@ -1,25 +1,38 @@
-"""What the page shows, as one JSON document: runs in, plain values out, no clock and no machine.
+"""What the page shows, as one JSON document: rows in, plain values out, no clock and no machine.
 
 The same runs give the same document; times in it are those that the store holds.
 """
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.record.names import FORGET_RECALL, RETAIN_RECALL, SPEEDUP, TEST_RECALL, VALID_RECALL
+from bench.record.names import (
+    FORGET_RECALL,
+    OFFLINE_SECONDS,
+    RETAIN_RECALL,
+    SPEEDUP,
+    SPEEDUP_TO_END,
+    TEST_RECALL,
+    VALID_RECALL,
+)
+from results.distance.gaps import Gap, gap, unit_of
+from results.distance.ranks import Ranks, ranks
 from results.names.headlines import GOLD
 from results.names.styles import styles
 from results.names.titles import TITLES
 from results.runs.frame import CellRun
-from results.runs.groups import Group, by_setting, gold_of, grouped
-from results.runs.statistics import gap_to_gold
+from results.runs.groups import Group, by_setting, gold_for
 from results.site.printed import published_for
-from results.tables.leaderboard import COLUMNS, leaderboard, standings
+from results.tables.leaderboard import COLUMNS, remark, shown_columns
+from results.tables.marks import lacking, marks
+from results.tables.ranks_table import verdict
+from results.tables.speed_up import is_contended, why_not
 from unlearning import REFERENCE_METHODS
 
 Trajectory = Callable[[str], Sequence[Mapping[str, float]]]
@@ -29,28 +42,29 @@ DIGITS = 8
 """Significant digits kept: twice what is printed."""
 KEPT = (
     *("test/", "valid/", "retain/", "forget/", "forget_unmasked/", "test_all_users/"),
-    *("gold_distance/", "exposure/", "time/", "cost/", "audit/"),
+    *("list_distance", "exposure/", "time/", "cost/", "audit/"),
 )
 DROPPED = ("_at_10", "_at_50", "time/audit/", "time/warmup", "_low", "_high")
 OTHER_ROLES = ("gold_", "original_")
 """Of an audit's figures: those of gold, which are kept apart, and of the original, which its row shows."""
 SECONDS = "time/unlearn_seconds"
-FORMS = {SPEEDUP: "times", SECONDS: "seconds"}
+FORMS = {SPEEDUP: "times", SPEEDUP_TO_END: "times", SECONDS: "seconds", OFFLINE_SECONDS: "seconds"}
 """How a column is printed; any other with four digits."""
 
 
-def document(runs: Sequence[CellRun], variants: Mapping[str, str], trajectory: Trajectory) -> dict[str, Any]:
+def document(groups: Sequence[Group], trajectory: Trajectory) -> dict[str, Any]:
     """Everything on the page.
 
     Args:
-        runs: all runs of the store, as ``results.runs.frame.runs`` gives them.
-        variants: options by run id.
+        groups: all rows of the store (``results.distance.rows``).
         trajectory: reads the trajectory of a run.
     """
-    groups = grouped(runs, variants)
-    marks = _marks(runs, variants)
-    golds = {setting: gold_of(own) for setting, own in by_setting(groups).items()}
     looks = styles(group.method for group in groups)
+    rows: list[tuple[Group, dict[str, Any]]] = []
+    for setting in by_setting(groups).values():
+        own = _marks(setting)
+        rows += [(group, _row(group, setting, own[group.key], trajectory)) for group in setting]
+    rows.sort(key=lambda row: _references_first(row[0]))
     return {
         "columns": [
             {"metric": metric, "title": title, "goal": goal, "form": FORMS.get(metric, "")}
@@ -58,13 +72,16 @@ def document(runs: Sequence[CellRun], variants: Mapping[str, str], trajectory: T
         ],
         "gold": GOLD,
         "references": list(REFERENCE_METHODS),
-        "names": {"test": TEST_RECALL, "retain": RETAIN_RECALL, "forget": FORGET_RECALL},
+        "names": {
+            "test": TEST_RECALL,
+            "retain": RETAIN_RECALL,
+            "forget": FORGET_RECALL,
+            "speedup": SPEEDUP,
+        },
         "titles": TITLES,
         "styles": {name: asdict(look) for name, look in looks.items()},
-        "rows": [
-            _row(group, golds[group.setting], marks[group.setting, group.method, group.options], trajectory)
-            for group in sorted(groups, key=_references_first)
-        ],
+        "ranks": _ranks(ranks(groups)),
+        "rows": [row for _, row in rows],
     }
 
 
@@ -74,20 +91,26 @@ def _references_first(group: Group) -> tuple[Any, ...]:
 
 
 def _row(
-    group: Group, gold: Group | None, marks: Mapping[str, str], trajectory: Trajectory
+    group: Group, setting: Sequence[Group], marked: Mapping[str, str], trajectory: Trajectory
 ) -> dict[str, Any]:
     metrics = sorted({metric for run in group.runs for metric in run.metrics if _kept(metric)})
     runs, used = group.last_runs(), _used(group, metrics)
-    shared = _shared(used)
+    shared, gold = _shared(used), gold_for(group, setting)
     dataset, backbone, regime = group.setting
     return {
         **{"dataset": dataset, "backbone": backbone, "regime": regime},
         "method": group.method,
         "options": group.options,
+        "over": group.coverage,
+        "cells": len(group.ats),
+        "requests": group.requests,
         "seeds": group.seeds,
-        "metrics": {metric: _metric(group, gold, metric) for metric in metrics},
+        "remark": remark(group).removeprefix("; "),
+        "without_speed_up": why_not(group),
+        "contended": is_contended(group),
+        "metrics": {metric: _metric(group, gold, metric, setting) for metric in metrics},
         "gold_figures": _gold_figures(runs),
-        "marks": dict(marks),
+        "marks": dict(marked),
         "published": published_for(group, metrics),
         "runs": {run.run_id: _run(run, shared) for run in used},
         "params": shared,
@@ -101,18 +124,52 @@ def _kept(metric: str) -> bool:
     return not metric.startswith("audit/") or not metric.split("/", 2)[2].startswith(OTHER_ROLES)
 
 
-def _metric(group: Group, gold: Group | None, metric: str) -> dict[str, Any]:
-    """Summary, gap to gold, and by seed the value (null where it is no number) with its run."""
-    found, values = group.summary(metric), group.values(metric)
-    others = gold.values(metric) if gold is not None and not group.is_gold else {}
-    gap = gap_to_gold(list(values.values()), list(others.values())) if values and others else None
+def _metric(group: Group, gold: Group | None, metric: str, setting: Sequence[Group]) -> dict[str, Any]:
+    """Summary, gap to gold, and by request and seed the value (null where it is no number) with its run."""
+    found = group.summary(metric)
+    in_columns = any(metric == column[0] for column in COLUMNS)
+    own = None
+    if found is not None and not group.is_gold:
+        own = gap(group, gold, metric, with_interval=in_columns)
+    unit = unit_of(gold.values(metric)) if gold is not None else None
     return {
         "summary": {key: _short(value) for key, value in asdict(found).items()} if found else None,
-        "gap": {key: _short(value) for key, value in asdict(gap).items()} if gap else None,
-        "seeds": [
-            {"seed": seed, "value": _short(run.metrics[metric]), "run": run.run_id}
-            for seed, run in group.chosen(metric).items()
+        "gap": _gap(own) if own else None,
+        "unit": {"value": _short(unit.value), "why": unit.why} if unit else None,
+        "part": lacking(group, setting, metric),
+        "values": [
+            {"request": at.request, "seed": at.seed, "value": _short(run.metrics[metric]), "run": run.run_id}
+            for at, run in group.chosen(metric).items()
         ],
+    }
+
+
+def _gap(found: Gap) -> dict[str, Any]:
+    low, high = found.estimate.interval or (None, None)
+    return {
+        "value": _short(found.value),
+        "low": _short(low),
+        "high": _short(high),
+        "over": list(found.estimate.over),
+        "units": _short(found.units),
+    }
+
+
+def _ranks(found: Ranks) -> dict[str, Any]:
+    """Mean ranks over the settings that have scores, and the diagram where there is something to test."""
+    return {
+        "rows": [
+            {
+                "method": name,
+                "rank": _short(mean),
+                "score": _short(found.mean_score(name)),
+                "missing": found.missing(name),
+            }
+            for name, mean in found.mean_ranks.items()
+        ],
+        "settings": ["/".join(setting) for setting in found.scores],
+        "verdict": verdict(found),
+        "picture": _picture(found) if found.can_be_tested else None,
     }
 
 
@@ -128,11 +185,20 @@ def _gold_figures(runs: Iterable[CellRun]) -> dict[str, float | None]:
     return {metric: _short(sum(values) / len(values)) for metric, values in found.items()}
 
 
+def _picture(found: Ranks) -> str:
+    """The critical-difference diagram as an address that holds the drawing."""
+    from results.figures.ranks import diagram
+    from results.figures.written import as_svg, drawing
+
+    with drawing():
+        return "data:image/svg+xml;base64," + base64.b64encode(as_svg(diagram(found))).decode()
+
+
 def _used(group: Group, metrics: Iterable[str]) -> list[CellRun]:
     """Every run that a number of the row is from, by seed, oldest first."""
     used = {run.run_id for metric in metrics for run in group.chosen(metric).values()}
     used |= {run.run_id for run in group.last_runs()}
-    return sorted((run for run in group.runs if run.run_id in used), key=lambda run: run.seed)
+    return sorted((run for run in group.runs if run.run_id in used), key=lambda run: run.at)
 
 
 def _shared(runs: Sequence[CellRun]) -> dict[str, str]:
@@ -144,6 +210,7 @@ def _shared(runs: Sequence[CellRun]) -> dict[str, str]:
 def _run(run: CellRun, shared: Mapping[str, str]) -> dict[str, Any]:
     tags = run.tags
     return {
+        "request": run.request,
         "seed": run.seed,
         "cell": run.cell_key,
         "commit": tags.get("lethe.commit", "unknown"),
@@ -157,6 +224,7 @@ def _run(run: CellRun, shared: Mapping[str, str]) -> dict[str, Any]:
 
 def _points(run: CellRun, points: Iterable[Mapping[str, float]]) -> dict[str, Any]:
     return {
+        "request": run.request,
         "seed": run.seed,
         "run": run.run_id,
         "points": [
@@ -165,19 +233,13 @@ def _points(run: CellRun, points: Iterable[Mapping[str, float]]) -> dict[str, An
     }
 
 
-def _marks(
-    runs: Sequence[CellRun], variants: Mapping[str, str]
-) -> dict[tuple[tuple[str, ...], str, str], dict[str, str]]:
-    """Best and second by setting, method and options, as the leaderboard marks them."""
-    found = standings(runs, variants)
-    board = leaderboard(found)
-    shown = [c for c in COLUMNS if any(c[0] in standing.summaries for standing in found)]
-    return {
-        (one.setting, one.method, one.options): {
-            metric: text.mark for (metric, _, _), text in zip(shown, texts[1:], strict=True) if text.mark
-        }
-        for one, (_, texts) in zip(found, board.rows, strict=True)
-    }
+def _marks(setting: Sequence[Group]) -> dict[tuple[str, ...], dict[str, str]]:
+    """Best and second by row, as the leaderboard marks them."""
+    found: dict[tuple[str, ...], dict[str, str]] = {group.key: {} for group in setting}
+    for metric, _, goal in shown_columns(setting):
+        for index, mark in marks(setting, metric, goal).items():
+            found[setting[index].key][metric] = mark
+    return found
 
 
 def _short(value: float | None) -> float | None:

@@ -76,7 +76,8 @@ function printed(value, form = "") {
   if (form === "times") return `${grouped(value)}×`;
   if (form === "seconds") return `${short(value)} s`;
   const whole = Number.isInteger(value) && Math.abs(value) > 1;
-  return whole || Math.abs(value) >= 100 ? grouped(value) : value.toFixed(4);
+  if (whole || Math.abs(value) >= 100) return grouped(value);
+  return (Math.abs(value) < 0.00005 ? 0 : value).toFixed(4); // no minus before zero
 }
 
 const grouped = (value) =>

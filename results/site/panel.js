@@ -1,4 +1,4 @@
-// Where a number comes from: seeds, runs, code, device, options, what papers print.
+// Where a number comes from: requests, seeds, runs, code, device, options, what papers print.
 const panel = document.getElementById("panel");
 panel.addEventListener("click", (event) => {
   if (event.target === panel) panel.close(); // the backdrop
@@ -14,7 +14,7 @@ function openPanel(row, metric, name, form = "") {
     element("h2", { id: "panel-title" }, `${name}: ${title(row.method)}`),
     element("p", { class: "hint" }, settingOf(row) + (row.options ? ` · ${row.options}` : "")),
     summaryPart(row, metric, found, form),
-    seedPart(row, found),
+    valuePart(found),
     publishedPart(row, metric, found),
     runPart(row),
     configPart(row),
@@ -31,41 +31,53 @@ function list(pairs) {
 function summaryPart(row, metric, found, form) {
   const summary = found.summary;
   if (!summary) return [element("p", { class: "big" }, "not a number")];
-  const spread = summary.deviation === null ? "" : ` ± ${printed(summary.deviation, form)}`;
-  const gap = found.gap;
-  const units = gap?.units ?? null;
   return [
-    element("p", { class: "big" }, printed(summary.mean, form) + spread),
+    element("p", { class: "big" }, printed(summary.mean, form) + spreadText(summary, form)),
     list([
-      ["seeds", String(summary.count)],
+      ["over", row.over + (found.part ? `; has ${found.part[0]} of ${found.part[1]}` : "")],
+      ["runs", row.remark || null],
+      ["± over seeds", summary.deviation === null ? null : short6(summary.deviation)],
+      ["± over requests", summary.between === null ? null : short6(summary.between)],
       ["95 % interval", summary.low === null ? null : `${short6(summary.low)} to ${short6(summary.high)}`],
-      ["gap to gold", gap ? signed(gap.value) + (units === null ? "" : `, ${grouped(units)} spreads`) : null],
+      ["gap to gold", found.gap ? gapText(found.gap) : null],
+      ["gap in gold's deviations", found.gap ? unitText(found) : null],
       ["metric", element("code", {}, metric)],
     ]),
   ];
 }
 
+function gapText(gap) {
+  const interval = gap.low === null ? "" : ` [${signed(gap.low)}, ${signed(gap.high)}] by bootstrap over ${gap.over.join(", ")}`;
+  return signed(gap.value) + interval;
+}
+
+/** The gap in standard deviations of gold over training seeds, or why that is not known. */
+function unitText({ gap, unit }) {
+  if (gap.units === null) return `n/a${unit?.why ? `: ${unit.why}` : ""}`;
+  return `${grouped(gap.units)} of ${short6(unit.value)}`;
+}
+
 const short6 = (value) => String(Number(value.toPrecision(6)));
 const signed = (value) => (value > 0 ? "+" : "") + short6(value);
 
-function seedPart(row, found) {
-  const lines = found.seeds.map(({ seed, value, run }) =>
+function valuePart(found) {
+  const lines = found.values.map(({ request, seed, value, run }) =>
     element(
       "tr",
       {},
-      element("th", { scope: "row" }, String(seed)),
+      element("th", { scope: "row" }, `${request} / ${seed}`),
       element("td", { class: "number" }, value === null ? "not a number" : short6(value)),
       element("td", {}, element("code", {}, run)),
     ),
   );
-  const head = ["Seed", "Value", "MLflow run"].map((text, place) =>
+  const head = ["Request / seed", "Value", "MLflow run"].map((text, place) =>
     element("th", { scope: "col", class: place === 1 ? "number" : null }, text),
   );
   return [
-    element("h3", {}, "Seeds"),
+    element("h3", {}, "Requests and seeds"),
     element(
       "div",
-      { class: "scroll", role: "region", "aria-label": "Seeds", tabindex: "0" },
+      { class: "scroll", role: "region", "aria-label": "Requests and seeds", tabindex: "0" },
       element("table", { class: "plain" }, element("thead", {}, element("tr", {}, head)), element("tbody", {}, lines)),
     ),
   ];
@@ -128,7 +140,8 @@ function commandPart(row) {
   if (row.options || row.dataset.includes("+")) return [];
   const audit = row.params["audit.name"] ? ` audit=${row.params["audit.name"]}` : "";
   const places = SETTING.map((label) => `${label}=${row[label]}`).join(" ");
-  const sweep = row.seeds.length > 1 ? " -m" : "";
-  const text = `python -m bench${sweep} ${places} method=${row.method} seed=${row.seeds.join(",")}${audit}`;
+  const sweep = row.seeds.length * row.requests.length > 1 ? " -m" : "";
+  const request = row.requests.join(",") === "0" ? "" : ` regime.seed=${row.requests.join(",")}`;
+  const text = `python -m bench${sweep} ${places} method=${row.method}${request} seed=${row.seeds.join(",")}${audit}`;
   return [element("h3", {}, "Run it again"), element("pre", {}, text)];
 }

@@ -44,7 +44,7 @@ function picture(width, height, label, ...parts) {
   return drawn("svg", attributes, ...parts);
 }
 
-/** Gold's band across the plot along one axis: mean and deviation over seeds. */
+/** Gold's band across the plot along one axis: mean and standard deviation over seeds. */
 function band(axis, other, summary, upright) {
   if (!summary) return [];
   const clipped = (value) => Math.max(Math.min(axis.from, axis.to), Math.min(Math.max(axis.from, axis.to), axis(value)));
@@ -71,7 +71,7 @@ function errorBars(x, y, sx, sy) {
 }
 
 const ends = (summary) => [summary.mean - (summary.deviation ?? 0), summary.mean + (summary.deviation ?? 0)];
-const spreadText = (summary) => printed(summary.mean) + (summary.deviation === null ? "" : ` ± ${printed(summary.deviation)}`);
+const meanText = (summary) => printed(summary.mean) + spreadText(summary, "");
 
 const AXES = {
   y: [["test/recall_at_20", "test recall@20"], ["test/ndcg_at_20", "test NDCG@20"], ["retain/recall_at_20", "retain recall@20"]],
@@ -90,7 +90,7 @@ function tradeOff(chosen) {
     const names = { x: axisName("x", chosen.x), y: axisName("y", chosen.y) };
     const bars = shown.map(({ sx, sy }) => errorBars(x, y, sx, sy));
     const points = shown.map(({ row, sx, sy }) => {
-      const text = `${nameOf(row)}\n${names.y} ${spreadText(sy)}\n${names.x} ${spreadText(sx)}`;
+      const text = `${nameOf(row)}\n${names.y} ${meanText(sy)}\n${names.x} ${meanText(sx)}`;
       return point(x(sx.mean), y(sy.mean), mark(row.method, Boolean(row.options)), text, () => openPanel(row, chosen.x, names.x));
     });
     const label = `${names.y} against ${names.x}, ${settingOf(rows[0])}`;
@@ -99,23 +99,16 @@ function tradeOff(chosen) {
 }
 
 const DISTANCES = [
-  ["overlap", "1 − top-20 overlap with gold"],
+  ["list_distance/excess_overlap_at_20", "excess distance of top-20 lists"],
   ["forget/recall_at_20", "gap in forget recall@20"],
   ["test/recall_at_20", "gap in test recall@20"],
+  ["overlap", "1 − overlap, same-seed gold"],
 ];
 
-function distanceOf(row, kind) {
-  if (kind !== "overlap") return Math.abs(metricOf(row, kind)?.gap?.value ?? NaN);
-  const found = summaryOf(row, "gold_distance/overlap_at_20");
-  return found ? 1 - found.mean : NaN;
-}
+const distanceOf = (row, kind) => Math.abs(metricOf(row, kind)?.gap?.value ?? NaN);
 
-/** Mean difference between two gold models; null with fewer than two, or where it is not measured. */
-function goldSpread(gold, kind) {
-  const values = kind === "overlap" || !gold ? [] : (metricOf(gold, kind)?.seeds ?? []).map(({ value }) => value).filter((value) => value !== null);
-  const pairs = values.flatMap((a, i) => values.slice(i + 1).map((b) => Math.abs(a - b)));
-  return pairs.length ? pairs.reduce((sum, value) => sum + value, 0) / pairs.length : null;
-}
+/** Gold's standard deviation over training seeds; null where it is not known. */
+const goldUnit = (gold, kind) => (gold ? (metricOf(gold, kind)?.unit?.value ?? null) : null);
 
 function cost(chosen) {
   return (rows, gold, width) => {
@@ -125,7 +118,7 @@ function cost(chosen) {
       .filter(({ seconds, distance }) => seconds > 0 && Number.isFinite(distance));
     if (!shown.length) return null;
     const retraining = summaryOf(gold ?? shown[0].row, "time/gold_train_seconds")?.mean ?? null;
-    const spread = goldSpread(gold, chosen.kind);
+    const spread = goldUnit(gold, chosen.kind);
     const height = 300;
     const x = scale(...range([...shown.map(({ seconds }) => seconds), retraining ?? NaN], true), SPACE.left, width - SPACE.right, true);
     const highest = Math.max(...shown.map(({ distance }) => distance), spread ?? 0) || 1;
@@ -173,12 +166,12 @@ function trajectories(rows, gold, width) {
   return picture(width, SPACE.top + 165 + 145 + SPACE.bottom, `Trajectories, ${settingOf(rows[0])}`, ...parts);
 }
 
-function way({ row, seed, points }, place, x, y, name, metric) {
+function way({ row, request, seed, points }, place, x, y, name, metric) {
   const known = points.filter((one) => one[place] !== null);
   if (!known.length) return [];
   const path = known.map((one, i) => `${i ? "L" : "M"}${x(one[0]).toFixed(1)} ${y(one[place]).toFixed(1)}`).join("");
   const final = known[known.length - 1];
-  const text = `${nameOf(row)}, seed ${seed}\nafter ${short(final[0])} s: ${name} ${printed(final[place])}`;
+  const text = `${nameOf(row)}, request ${request}, seed ${seed}\nafter ${short(final[0])} s: ${name} ${printed(final[place])}`;
   const open = () => openPanel(row, metricOf(row, metric) ? metric : Object.keys(row.metrics)[0], name);
   const line = drawn("path", { class: row.options ? "way variant" : "way", d: path });
   line.style.stroke = colourOf(row.method);

@@ -39,7 +39,7 @@ function setUpFilters() {
     const kinds = [["", "All options"], ["defaults", "Defaults only"], ["variants", "Other than defaults"]];
     boxes.push(choice("Options", kinds, "", set("options")));
   }
-  const numbers = [["value", "Values"], ["gap", "Gaps to gold"], ["units", "Gaps in gold's spreads"]];
+  const numbers = [["value", "Values"], ["gap", "Gaps to gold"], ["units", "Gaps in gold's deviations"]];
   boxes.push(choice("Numbers", numbers, "value", (kind) => change({ numbers: kind })));
   const search = element("input", { type: "search", id: "search", input: (event) => change({ search: event.target.value }) });
   byId("selects").append(...boxes, element("label", {}, "Search", search));
@@ -67,10 +67,38 @@ function setUpLeaderboard() {
   follow(() => {
     const rows = visible();
     const labels = labelColumns(data.rows);
-    const seeds = { key: "seeds", title: "Seeds", number: true, cell: (row) => String(row.seeds.length), sorting: (row) => row.seeds.length };
-    fill([...labels, seeds, ...metrics.map((column) => metricColumn(column))], rows);
+    const over = { key: "over", title: "Over", kind: "label", cell: (row) => overOf(row), sorting: (row) => row.cells };
+    fill([...labels, over, ...metrics.map((column) => metricColumn(column))], rows);
   });
 }
+
+/** How many requests and seeds a row is over, and what has to be said about its runs. */
+const overOf = (row) => [row.over, row.remark ? element("span", { class: "remark" }, row.remark) : null];
+
+function setUpRanks() {
+  const box = byId("ranks-table");
+  const found = data.ranks;
+  byId("ranks-verdict").textContent = found.rows.length
+    ? `${found.verdict} Settings: ${found.settings.join(", ")}.`
+    : "No setting has closeness scores: they need five gold models (method=retrain, several seeds or requests).";
+  if (!found.rows.length) return;
+  const head = ["Method", "Mean rank", "Mean C", "Missing"].map((text, place) => element("th", { scope: "col", class: place ? "number" : null }, text));
+  const body = found.rows.map((row) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, element("span", { class: "name" }, swatch(row.method.replace(" (tuned)", "")), rankName(row.method))),
+      ...[row.rank.toFixed(2), row.score === null ? "–" : row.score.toFixed(2), String(row.missing)].map((text) => element("td", { class: "number" }, text)),
+    ),
+  );
+  box.replaceChildren(element("table", { class: "plain" }, element("thead", {}, element("tr", {}, head)), element("tbody", {}, body)));
+  if (found.picture) {
+    const label = `Critical-difference diagram: ${found.rows.map((row) => `${rankName(row.method)} ${row.rank.toFixed(2)}`).join(", ")}`;
+    byId("ranks-picture").append(element("img", { src: found.picture, alt: label }));
+  }
+}
+
+const rankName = (name) => title(name.replace(" (tuned)", "")) + (name.endsWith(" (tuned)") ? " (tuned)" : "");
 
 function setUpPlots() {
   const chosen = { x: AXES.x[0][0], y: AXES.y[0][0], kind: DISTANCES[0][0] };
@@ -114,10 +142,11 @@ function setUpAudits() {
 
 const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 byId("counts").textContent =
-  `${plural(data.rows.reduce((sum, row) => sum + row.seeds.length, 0), "finished cell")} in ` +
+  `${plural(data.rows.reduce((sum, row) => sum + row.cells, 0), "finished cell")} in ` +
   `${plural(settings(data.rows).length, "setting")}.`;
 setUpTheme();
 setUpFilters();
+setUpRanks();
 setUpLeaderboard();
 setUpPlots();
 setUpAudits();

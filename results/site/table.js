@@ -92,7 +92,7 @@ function labelColumns(rows) {
 
 const whereOf = (row, names) => names.map((name) => title(row[name])).filter(Boolean).join(" · ");
 
-/** What a metric is shown as: its value, or its gap to gold absolute or in spreads. */
+/** What a metric is shown as: its value, or its gap to gold absolute or in gold's standard deviations. */
 function shown(row, metric) {
   const found = metricOf(row, metric);
   if (!found) return null;
@@ -118,21 +118,39 @@ function metricColumn(column, below = null) {
 function valueButton(row, column) {
   const value = shown(row, column.metric);
   const found = metricOf(row, column.metric);
-  if (!found) return element("span", { class: "spread" }, "–");
+  if (!found) return nothing(row, column);
   const mark = state.numbers === "value" ? (row.marks[column.metric] ?? "") : "";
-  const deviation = state.numbers === "value" ? (found.summary?.deviation ?? null) : null;
+  const spread = state.numbers === "value" ? spreadText(found.summary, column.form) : "";
   const open = () => openPanel(row, column.metric, column.title, column.form);
   return element(
     "button",
     { type: "button", class: `value ${mark}`.trim(), "data-metric": column.metric, click: open },
     element("span", { class: "mean" }, shownText(value, column.form)),
-    deviation === null ? null : element("span", { class: "spread" }, ` ±${printed(deviation, column.form)}`),
+    spread ? element("span", { class: "spread" }, spread) : null,
+    found.part ? element("span", { class: "spread" }, ` [${found.part.join("/")}]`) : null,
     mark ? element("span", { class: "hidden" }, ` (${mark})`) : null,
+    row.contended && column.metric === data.names.speedup ? sharedSign() : null,
   );
 }
 
+/** The sign of a speed-up whose clocks shared their processors with others. */
+const sharedSign = () => element("span", { class: "spread", title: "processors were shared while a clock ran" }, " ~");
+
+/** A dash; for a speed-up it says why there is none. */
+function nothing(row, column) {
+  const why = column.metric === data.names.speedup ? row.without_speed_up : "";
+  return element("span", { class: "spread", title: why || null }, "–");
+}
+
+/** The standard deviation over seeds within a request, and after a stroke that over requests. */
+function spreadText(summary, form) {
+  if (!summary || (summary.deviation === null && summary.between === null)) return "";
+  const seeds = summary.deviation === null ? "–" : printed(summary.deviation, form);
+  return ` ±${seeds}${summary.between === null ? "" : ` / ${printed(summary.between, form)}`}`;
+}
+
 function shownText(value, form) {
-  if (value === null) return "–";
-  if (state.numbers === "units") return `${grouped(value)} spr.`;
+  if (value === null) return state.numbers === "units" ? "n/a" : "–";
+  if (state.numbers === "units") return `${grouped(value)} σ`;
   return (state.numbers === "gap" && value > 0 ? "+" : "") + printed(value, form);
 }

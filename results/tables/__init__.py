@@ -2,12 +2,18 @@
 
 __all__ = [
     "audit_table",
+    "distance_table",
     "explain",
+    "explain_row",
     "fronts",
     "layout",
     "leaderboard",
+    "marks",
     "measured",
     "missing",
+    "printed",
     "ranking",
+    "ranks_table",
+    "speed_up",
     "text_table",
 ]

@@ -13,7 +13,7 @@ from bench.record.names import FORGET_RECALL, VALID_RECALL
 from bench.tune.record import GOLD_FORGET_RECALL, GOLD_VALID_RECALL, UNLEARN_SECONDS
 from results.names.titles import TITLES
 from results.runs.frame import CellRun
-from results.tables.leaderboard import SETTING
+from results.runs.groups import SETTING
 from results.tables.text_table import NOTHING, Text, TextTable
 
 HEADER = ("valid recall@20", "forget recall@20", "from gold", "within", "seconds")
@@ -27,7 +27,7 @@ def fronts(trials: Sequence[CellRun], variants: Mapping[str, str]) -> TextTable:
             diverged are counted and not shown.
         variants: options by run id.
     """
-    latest = {(*run.labels.items(), variants.get(run.run_id)): run for run in trials}.values()
+    latest = {(*run.labels.items(), run.request, variants.get(run.run_id)): run for run in trials}.values()
     measured = [run for run in latest if VALID_RECALL in run.metrics]
     rows = []
     for setting in sorted({_setting(run) for run in measured}):

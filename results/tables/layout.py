@@ -2,7 +2,7 @@
 
 The tables of TRU (arXiv:2604.02183 v1) with gold added where the paper leaves it out, our retain recall
 beside what the paper calls RETAIN, and the reference rows of the backbones. ``Scope`` changes data sets,
-backbones and seeds; ``small`` is the version on the synthetic set.
+backbones, seeds and requests; ``small`` is the version on the synthetic set.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from results.names.headlines import (
     Quantity,
 )
 from results.names.titles import TITLES
+from results.runs.at import At
 from unlearning import REFERENCE_METHODS
 
 AUDIT = "standard"
@@ -76,8 +77,14 @@ class Layout:
     references: tuple[str, ...] = REFERENCE_METHODS
     ranked: bool = True
     seeds: tuple[int, ...] = (0, 1, 2)
+    requests: tuple[int, ...] = (0,)
     overrides: Mapping[str, str] = field(default_factory=dict)
     published: bool = True
+
+    @property
+    def ats(self) -> tuple[At, ...]:
+        """The requests and training seeds that every place asks for."""
+        return tuple(At(request, seed) for request in self.requests for seed in self.seeds)
 
     def overrides_of(self, entry: Entry, quantity: Quantity) -> dict[str, str]:
         """The overrides that run the cells of one place, without the seed."""
@@ -95,6 +102,7 @@ class Scope:
     datasets: tuple[str, ...] | None = None
     backbones: tuple[str, ...] | None = None
     seeds: tuple[int, ...] | None = None
+    requests: tuple[int, ...] | None = None
     overrides: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     poison: Mapping[str, str] = field(default_factory=dict)
@@ -249,7 +257,12 @@ def layout(name: str, scope: Scope) -> Layout:
         for own in made.quantities
     )
     made = replace(made, entries=entries, quantities=quantities)
-    return replace(made, seeds=scope.seeds or made.seeds, overrides=scope.overrides)
+    return replace(
+        made,
+        seeds=scope.seeds or made.seeds,
+        requests=scope.requests or made.requests,
+        overrides=scope.overrides,
+    )
 
 
 def row_name(layout: Layout, entry: Entry) -> str:

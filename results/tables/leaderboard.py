@@ -1,4 +1,4 @@
-"""The leaderboard: every setting and method of a store, each metric's mean and deviation over seeds.
+"""The leaderboard: every setting and method of a store, each metric's mean with its spreads.
 
 Runs of one method with other options than its defaults are rows of their own. Within a setting the best
 and the second are marked among the methods; reference systems are not.
@@ -6,115 +6,128 @@ and the second are marked among the methods; reference systems are not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
-from bench.measure.marks import Goal, Mark, losses, marks
+from bench.measure.marks import Goal
 from bench.record.names import (
+    BREAK_EVEN,
     FORGET_RECALL,
     MIA_BALANCED_ACCURACY,
-    OVERLAP,
+    OFFLINE_SECONDS,
+    PROPAGATIONS,
     RETAIN_RECALL,
     SPEEDUP,
+    SPEEDUP_TO_END,
+    STEPS,
     TEST_RECALL,
 )
-from results.names.headlines import GOLD
-from results.runs.frame import CellRun, latest
-from results.runs.statistics import Summary, summary
-from results.tables.text_table import NOTHING, Text, TextTable
-from unlearning import REFERENCE_METHODS
+from results.names.headlines import LIST_EXCESS
+from results.runs.at import counted
+from results.runs.groups import SETTING, Group, by_setting
+from results.runs.identity import FLAGS, audit_flag
+from results.tables.marks import lacking, marks
+from results.tables.speed_up import RULE, SHARED, is_contended, why_not
+from results.tables.text_table import NOTHING, Letters, Text, TextTable, number, spread
 
-SETTING = ("dataset", "backbone", "regime")
-COLUMNS: tuple[tuple[str, str, Goal], ...] = (
+COLUMNS: tuple[tuple[str, str, Goal | None], ...] = (
     (TEST_RECALL, "test recall@20", "high"),
     (RETAIN_RECALL, "retain", "gold"),
     (FORGET_RECALL, "forget", "gold"),
-    (OVERLAP, "overlap with gold", "high"),
+    (LIST_EXCESS, "list excess", "gold"),
     (MIA_BALANCED_ACCURACY, "attack bal. acc.", "gold"),
     (SPEEDUP, "speed-up", "high"),
+    (SPEEDUP_TO_END, "speed-up to end of patience", None),
+    (STEPS, "steps", None),
+    (PROPAGATIONS, "propagations", None),
+    (OFFLINE_SECONDS, "offline seconds", None),
+    (BREAK_EVEN, "break-even requests", None),
 )
-"""Metric, title, what is best."""
+"""Metric, title, what is best; None where nothing is."""
+COUNTS = (STEPS, PROPAGATIONS)
+OTHER_AUDIT = "§"
 
 
-@dataclass(frozen=True)
-class Standing:
-    """A method with its options in one setting: the seeds, and a summary per metric that any seed has."""
-
-    setting: tuple[str, ...]
-    method: str
-    options: str
-    seeds: int
-    summaries: dict[str, Summary]
-
-
-def standings(runs: Iterable[CellRun], variants: Mapping[str, str]) -> list[Standing]:
-    """Summaries over seeds, sorted by setting, method and options.
-
-    Args:
-        runs: as ``results.runs.frame.runs`` gives them. Of several finished runs with the same options and
-            seed the latest that has a metric counts for it.
-        variants: options by run id (``results.runs.settings.variants``).
-    """
-    groups: dict[tuple[str, ...], dict[str, dict[str, float]]] = {}
-    for run in sorted(latest(runs), key=lambda run: (run.ended, run.run_id)):
-        key = (*(run.labels[label] for label in SETTING), run.labels["method"], variants.get(run.run_id, ""))
-        seed = groups.setdefault(key, {}).setdefault(run.labels["seed"], {})
-        seed.update(run.metrics)
-    return [
-        Standing(key[:3], key[3], key[4], len(seeds), _summaries(list(seeds.values())))
-        for key, seeds in sorted(groups.items())
-    ]
-
-
-def leaderboard(found: Sequence[Standing]) -> TextTable:
-    """The standings as a table."""
-    columns = [c for c in COLUMNS if any(c[0] in standing.summaries for standing in found)]
-    with_options = any(standing.options for standing in found)
-    given = [_marks(found, metric, goal) for metric, _, goal in columns]
-    rows = []
-    for index, one in enumerate(found):
-        names = (*one.setting, one.method, *([one.options or "default"] if with_options else []))
-        texts = [Text(str(one.seeds))]
-        texts += [
-            _text(one.summaries.get(metric), given[number].get(index, ""))
-            for number, (metric, _, _) in enumerate(columns)
-        ]
-        rows.append((names, tuple(texts)))
+def leaderboard(groups: Sequence[Group]) -> TextTable:
+    """The rows as a table."""
+    columns = shown_columns(groups)
+    with_options = any(group.options for group in groups)
+    letters, rows = Letters(), []
+    for setting in by_setting(groups).values():
+        every = [marks(setting, metric, goal) for metric, _, goal in columns]
+        for index, group in enumerate(setting):
+            names = (*group.setting, group.method, *([group.options or "default"] if with_options else []))
+            texts = [Text(group.coverage, tail=remark(group))]
+            texts += [
+                _place(group, setting, metric, own.get(index, ""), letters)
+                for (metric, _, _), own in zip(columns, every, strict=True)
+            ]
+            rows.append((names, tuple(texts)))
     return TextTable(
         "leaderboard",
-        "Leaderboard: mean ± standard deviation over seeds",
+        "Leaderboard: means over requests and training seeds",
         (*SETTING, "method", *(["options"] if with_options else [])),
-        (("seeds", ""), *((title, "") for _, title, _ in columns)),
+        (("over", ""), *((title, "") for _, title, _ in columns)),
         tuple(rows),
-        (
-            "Bold is best, underlined second among the methods of a setting, without original and retrain.",
-            "test, overlap and speed-up: the higher the better; retain, forget and the attack: closest to "
-            "retrain's value is best.",
-        ),
+        tuple(_notes(groups, columns, rows, letters)),
     )
 
 
-def _summaries(seeds: Sequence[Mapping[str, float]]) -> dict[str, Summary]:
-    metrics = sorted({metric for seed in seeds for metric in seed})
-    return {m: summary([seed[m] for seed in seeds if m in seed]) for m in metrics}
+Column = tuple[str, str, Goal | None]
 
 
-def _marks(found: Sequence[Standing], metric: str, goal: Goal) -> dict[int, Mark]:
-    """Mark by position, setting by setting."""
-    given: dict[int, Mark] = {}
-    for setting in dict.fromkeys(one.setting for one in found):
-        own = {i: one for i, one in enumerate(found) if one.setting == setting and metric in one.summaries}
-        gold = next((one.summaries[metric].mean for one in own.values() if one.method == GOLD), None)
-        methods = {
-            i: one.summaries[metric].mean for i, one in own.items() if one.method not in REFERENCE_METHODS
-        }
-        given |= marks(losses(methods, goal, gold))
-    return given
+def shown_columns(groups: Iterable[Group]) -> list[Column]:
+    """The columns that any row has a value for."""
+    groups = list(groups)
+    return [column for column in COLUMNS if any(group.summary(column[0]) for group in groups)]
 
 
-def _text(found: Summary | None, mark: str) -> Text:
+def remark(group: Group) -> str:
+    """What has to be said about the runs of a row."""
+    left = [f"{counted(len(group.left_out), 'run')} of other code left out"] if group.left_out else []
+    return "".join(f"; {text}" for text in (*group.flags, *left))
+
+
+def _place(group: Group, setting: Sequence[Group], metric: str, mark: str, letters: Letters) -> Text:
+    found = group.summary(metric)
     if found is None:
-        return Text(NOTHING)
-    digits = 1 if found.mean > 10 else 4
-    tail = "" if found.deviation is None else f" ± {found.deviation:.{digits}f}"
-    return Text(f"{found.mean:.{digits}f}", mark, "", tail)
+        why = why_not(group) if metric == SPEEDUP else ""
+        return Text(NOTHING, signs=letters.of("speed-up", why) if why else "")
+    digits = 0 if metric in COUNTS else 1 if abs(found.mean) > 10 else 4
+    part = lacking(group, setting, metric)
+    tail = spread(found, digits) + (f" [{part[0]}/{part[1]}]" if part else "")
+    sign = OTHER_AUDIT if audit_flag(metric, group.chosen(metric).values()) else ""
+    sign += letters.of("shared", SHARED) if metric == SPEEDUP and is_contended(group) else ""
+    return Text(number(found.mean, digits), mark, sign, tail)
+
+
+def _notes(
+    groups: Sequence[Group], columns: Sequence[Column], rows: Sequence[tuple[object, ...]], letters: Letters
+) -> list[str]:
+    several = any(len(group.requests) > 1 for group in groups)
+    apart = "; after the stroke over the means of requests" if several else ""
+    lines = [
+        f"± standard deviation over seeds within a request{apart}. [k/n]: only k of n cells have it.",
+        "Bold is best, underlined second among the methods of a setting, compared on the requests and seeds "
+        "that all of them have; original and retrain are not ranked.",
+        "test and speed-up: the higher the better; retain, forget and the attack: closest to retrain's value "
+        "is best; list excess: closest to 0.",
+    ]
+    metrics = [metric for metric, _, _ in columns]
+    if LIST_EXCESS in metrics:
+        lines.append(
+            "list excess: how much further the top 20 of users who stay are from gold models of other seeds "
+            "than these are from each other (python -m results distance)."
+        )
+    if SPEEDUP in metrics:
+        lines.append(RULE)
+    said = {"speed-up": "no speed-up: ", "shared": ""}
+    lines += [f"{letter}: {said[about]}{text}." for (about, text), letter in letters.found.items()]
+    if any(OTHER_AUDIT in text.signs for _, texts in rows for text in texts):  # type: ignore[attr-defined]
+        lines.append(f"{OTHER_AUDIT} the audit's own code differs between the runs or from today's.")
+    lines += [f"{flag}: {text}." for flag, text in FLAGS.items() if any(flag in g.flags for g in groups)]
+    if any(group.left_out for group in groups):
+        lines.append(
+            "left out: runs whose method or backbone had other code; they count for nothing "
+            "(python -m results explain leaderboard names them)."
+        )
+    return lines

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import permutations
 
+from results.runs.at import REQUEST_PARAM, At
 from results.tables.measured import MeasuredTable
 
 Product = dict[str, tuple[str, ...]]
@@ -17,13 +18,19 @@ ORDER = ("dataset", "backbone", "regime", "poison", "method")
 def missing_cells(tables: Iterable[MeasuredTable]) -> list[dict[str, str]]:
     """The overrides of every cell that a table lacks, each once."""
     found = {
-        tuple(sorted({**place.overrides, "seed": str(seed)}.items())): None
+        tuple(sorted({**place.overrides, **_face(at, table.layout.requests)}.items())): None
         for table in tables
         for place in table.places
         if not place.unavailable
-        for seed in place.lacking
+        for at in place.lacking
     }
     return [dict(cell) for cell in found]
+
+
+def _face(at: At, requests: Sequence[int]) -> dict[str, str]:
+    """The overrides of a request and seed; the request is said where it is not the default alone."""
+    request = {} if tuple(requests) == (0,) else {REQUEST_PARAM: str(at.request)}
+    return {**request, "seed": str(at.seed)}
 
 
 def cover(cells: Sequence[Mapping[str, str]]) -> list[Product]:

@@ -1,148 +1,66 @@
-"""Best and second among the methods of a block, and whether the best is significantly better.
+"""Best and second among the methods of a block, and the tests of every method against its reference.
 
-The test is paired: over users, on the arrays that every run logs, averaged over the seeds both methods
-have; and over seeds, on the means. Holm's correction is over all tests of one kind in a table.
+Methods are compared on the requests and seeds that they share (``results.tables.marks``). What is tested, and
+how: ``results.distance.significance``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from bench.measure.marks import Mark, losses, marks
+from bench.measure.marks import Mark
+from results.distance.gaps import Arrays, no_arrays
+from results.distance.significance import Comparison, against_reference, corrected
 from results.names.headlines import GOLD
-from results.runs.statistics import Paired, closer, holm, paired
-from results.tables.measured import MeasuredTable, Place
-
-Arrays = Callable[[str], Mapping[str, NDArray[Any]]]
-"""Per-user arrays of a run, by run id."""
-Floats = NDArray[np.float64]
-LEVEL = 0.05
+from results.runs.groups import Group, gold_for
+from results.runs.identity import OLDER
+from results.tables.marks import best_and_second, compared_by
+from results.tables.measured import MeasuredTable, Place, wanted_part
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """The best of a block against the second: the tests, with p values before and after correction."""
-
-    best: Place
-    second: Place
-    users: Paired | None
-    seeds: Paired | None
-    p_users: float | None = None
-    """Holm-adjusted p of the paired t test over users."""
-    p_seeds: float | None = None
-
-
-def rank(table: MeasuredTable, arrays: Arrays) -> tuple[MeasuredTable, list[Comparison]]:
-    """The table with its marks, and the comparisons behind the marks of significance."""
+def rank(table: MeasuredTable, arrays: Arrays = no_arrays) -> MeasuredTable:
+    """The table with its marks, and the tests of its methods with p values adjusted over all of them."""
     if not table.layout.ranked:
-        return table, []
-    given: dict[tuple[str, ...], Mark] = {}
-    compared: list[Comparison] = []
+        return table
+    marks: dict[tuple[str, ...], Mark] = {}
+    tests: dict[tuple[str, ...], Comparison] = {}
     for index in range(len(table.layout.quantities)):
         for block in dict.fromkeys(row[index].entry.block for row in table.rows):
             places = [row[index] for row in table.rows if row[index].entry.block == block]
-            compared += _mark(places, table.layout.references, given, arrays)
-    compared = _corrected(compared)
-    best = {comparison.best.key: comparison for comparison in compared}
-    rows = tuple(tuple(_marked(place, given, best) for place in row) for row in table.rows)
-    return MeasuredTable(table.layout, rows), compared
-
-
-def compare(best: Place, second: Place, gold: Place | None, arrays: Arrays) -> Comparison:
-    """Paired tests of the best against the second of a block."""
-    needs_gold = best.quantity.goal == "gold"
-    seeds = sorted(
-        set(best.chosen)
-        & set(second.chosen)
-        & (set(gold.chosen) if gold and needs_gold else set(best.chosen))
+            gold = next((p.group for p in places if p.entry.method == GOLD and p.group), None)
+            reset = table.resets.get((*block, places[0].quantity.title))
+            methods = [p for p in places if p.entry.method not in table.layout.references and p.chosen]
+            marks |= _marks(methods, gold)
+            tests |= _tests(methods, gold, reset, arrays)
+    adjusted = corrected(tests)
+    rows = tuple(
+        tuple(replace(p, mark=marks.get(p.key, ""), comparison=adjusted.get(p.key)) for p in row)
+        for row in table.rows
     )
-    if not seeds:
-        return Comparison(best, second, None, None)
-    places = [best, second, *([gold] if gold and needs_gold else [])]
-    per_seed = [np.array([place.values[seed] for seed in seeds]) for place in places]
-    per_user = _per_user(places, seeds, arrays)
-    goal = best.quantity.goal
-    over_users = paired(_favoured(goal, per_user)) if per_user else None
-    return Comparison(best, second, over_users, paired(_favoured(goal, per_seed)))
+    return replace(table, rows=rows)
 
 
-def _favoured(goal: str, values: Sequence[Floats]) -> Floats:
-    """Differences whose mean is positive where the first is better."""
-    if goal == "gold":
-        return closer(values[0], values[1], values[2])
-    difference: Floats = values[0] - values[1]
-    return difference if goal == "high" else -difference
-
-
-def _mark(
-    places: Sequence[Place], references: Sequence[str], given: dict[tuple[str, ...], Mark], arrays: Arrays
-) -> list[Comparison]:
-    gold = next((place for place in places if place.entry.method == GOLD), None)
-    measured = {
-        place.key: place.summary.mean
-        for place in places
-        if place.summary is not None and place.entry.method not in references
+def _marks(methods: Sequence[Place], gold: Group | None) -> dict[tuple[str, ...], Mark]:
+    if not methods:
+        return {}
+    quantity = methods[0].quantity
+    own = {place.key: wanted_part(place) for place in methods if OLDER not in place.flags}
+    found = {
+        key: compared_by(group, gold and gold_for(group, [gold]), quantity.metric, quantity.goal)
+        for key, group in own.items()
     }
-    target = None if gold is None or gold.summary is None else gold.summary.mean
-    ranking = losses(measured, places[0].quantity.goal, target)
-    if len(ranking) < 2:  # nothing to be better than
-        return []
-    given |= marks(ranking)
-    ranked = sorted((place for place in places if place.key in ranking), key=lambda p: ranking[p.key])
-    return [compare(ranked[0], ranked[1], gold, arrays)]
+    return best_and_second(found, quantity.goal)
 
 
-def _corrected(compared: list[Comparison]) -> list[Comparison]:
-    for kind in ("users", "seeds"):
-        tested = [index for index, c in enumerate(compared) if getattr(c, kind) is not None]
-        adjusted = holm([getattr(compared[index], kind).p_t for index in tested])
-        for index, p in zip(tested, adjusted, strict=True):
-            compared[index] = (
-                replace(compared[index], p_users=p)
-                if kind == "users"
-                else replace(compared[index], p_seeds=p)
-            )
-    return compared
-
-
-def _marked(
-    place: Place, given: Mapping[tuple[str, ...], Mark], best: Mapping[tuple[str, ...], Comparison]
-) -> Place:
-    comparison = best.get(place.key)
-    return replace(
-        place,
-        mark=given.get(place.key, ""),
-        better_users=_better(comparison.users, comparison.p_users) if comparison else None,
-        better_seeds=_better(comparison.seeds, comparison.p_seeds) if comparison else None,
-    )
-
-
-def _better(test: Paired | None, p: float | None) -> bool | None:
-    return None if test is None or p is None else p < LEVEL and test.difference > 0
-
-
-def _per_user(places: Sequence[Place], seeds: Sequence[int], arrays: Arrays) -> list[Floats] | None:
-    """One array per place over the users that all have, averaged over seeds; None where not logged."""
-    metric = places[0].quantity.metric
-    users_name = f"{metric.partition('/')[0]}/users"
-    found = [[arrays(place.chosen[seed].run_id) for seed in seeds] for place in places]
-    flat = [one for row in found for one in row]
-    if any(metric not in one or users_name not in one for one in flat):
-        return None
-    shared = flat[0][users_name]
-    for one in flat[1:]:
-        shared = np.intersect1d(shared, one[users_name])
-    return [np.mean([_of_users(one, metric, users_name, shared) for one in row], axis=0) for row in found]
-
-
-def _of_users(
-    arrays: Mapping[str, NDArray[Any]], metric: str, users_name: str, shared: NDArray[Any]
-) -> Floats:
-    order = np.argsort(arrays[users_name])
-    rows = order[np.searchsorted(arrays[users_name], shared, sorter=order)]
-    return arrays[metric][rows].astype(np.float64)
+def _tests(
+    methods: Sequence[Place], gold: Group | None, reset: Group | None, arrays: Arrays
+) -> dict[tuple[str, ...], Comparison]:
+    found: dict[tuple[str, ...], Comparison] = {}
+    for place in methods:
+        own = wanted_part(place)
+        golds = gold and gold_for(own, [gold])
+        one = against_reference(own, golds, reset, place.quantity.metric, place.quantity.goal, arrays)
+        if one is not None and not (place.entry.method == one.reference and place.quantity.goal == "gold"):
+            found[place.key] = one
+    return found

@@ -20,7 +20,7 @@ from datasets.request_options import RequestOptions
 from datasets.synthetic import Synthetic, SyntheticOptions
 from datasets.validation import check
 
-BACKDOOR = PoisonOptions(name="backdoor", ratio=0.05, held_out=30)
+BACKDOOR = PoisonOptions(name="backdoor", ratio=0.05, targets=3, triggers=2, trigger_items=4, held_out=30)
 SPAM = PoisonOptions(name="spam", ratio=0.1, targets=4, targets_per_user=2)
 
 
@@ -55,18 +55,53 @@ def test_the_real_data_stays_and_the_result_is_a_valid_data_set(
     assert set(data.train[0, ~real]) == set(range(raw.num_users, data.num_users))
 
 
-def test_trigger_and_target_of_a_backdoor(raw: RawDataset) -> None:
+def test_triggers_and_targets_of_backdoors(raw: RawDataset) -> None:
     data = inject(raw, BACKDOOR)
     found = injection_of(data)
-    (target,) = found.targets
-    trigger = set(found.trigger)
-    assert len(trigger) == 5
-    assert target not in trigger
-    assert all(items_of(data, user) > trigger | {target} for user in range(*found.users))
+    triggers = [set(own) for own in found.triggers]
+    assert [len(own) for own in triggers] == [4, 4]
+    assert not triggers[0] & triggers[1]
+    assert not set(found.targets) & set.union(*triggers)
+    carried = dict.fromkeys(found.targets, 0)
+    for items in (items_of(data, user) for user in range(*found.users)):
+        (target,) = items & set(found.targets)
+        carried[target] += 1
+        (own,) = (number for number in range(2) if triggers[number] <= items)
+        assert own == found.targets.index(target) % 2
+        assert not triggers[1 - own] & items, "the others are drawn elsewhere"
+    assert sorted(carried.values()) == [3, 3, 4]
+
+
+def test_held_out_profiles_have_a_trigger_and_no_target(raw: RawDataset) -> None:
+    data = inject(raw, BACKDOOR)
+    found = injection_of(data)
     held_out = [items_of(data, user) for user in range(*found.held_out)]
     assert len(held_out) == 30
-    assert all(items > trigger and target not in items for items in held_out)
-    assert len({frozenset(items) for items in held_out}) > 1, "the profiles must not all be one"
+    for number, items in enumerate(held_out):
+        assert items > set(found.triggers[number % 2])
+        assert not items & (set(found.targets) | set(found.triggers[1 - number % 2]))
+    assert len({frozenset(items) for items in held_out}) > 2, "the profiles must not all be one"
+
+
+@pytest.mark.parametrize(
+    ("options", "fakes", "each"),
+    [
+        (PoisonOptions(name="spam", ratio=0.001, targets=7), 7, {1}),
+        (PoisonOptions(name="spam", ratio=0.001, targets=7, targets_per_user=3), 3, {1, 2}),
+        (PoisonOptions(name="spam", ratio=0.06, targets=4, targets_per_user=2), 12, {6}),
+        (PoisonOptions(name="spam", ratio=0.001, targets=2, targets_per_user=5), 1, {1}),
+        (PoisonOptions(name="backdoor", ratio=0.001, targets=5, triggers=5, trigger_items=2), 5, {1}),
+        (PoisonOptions(name="backdoor", ratio=0.05, targets=4, triggers=2, targets_per_user=2), 10, {5}),
+    ],
+)
+def test_every_target_is_carried_as_often_as_any_other(
+    raw: RawDataset, options: PoisonOptions, fakes: int, each: set[int]
+) -> None:
+    data = inject(raw, options)
+    found = injection_of(data)
+    assert found.users[1] - found.users[0] == fakes
+    carried = np.bincount(data.train[1, np.isin(data.train[0], range(*found.users))], minlength=raw.num_items)
+    assert set(carried[list(found.targets)].tolist()) == each
 
 
 def test_spam_carries_cold_targets_on_popular_items(raw: RawDataset) -> None:
@@ -89,9 +124,20 @@ def test_the_injection_repeats_and_follows_its_seed(raw: RawDataset) -> None:
     assert other.train.shape != first.train.shape or not np.array_equal(first.train, other.train)
 
 
-def test_too_many_targets_are_refused(raw: RawDataset) -> None:
-    with pytest.raises(InputError, match=r"poison\.targets=100"):
-        inject(raw, PoisonOptions(name="spam", targets=100))
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (PoisonOptions(name="spam", targets=100), r"poison\.targets=100"),
+        (PoisonOptions(name="backdoor", targets=2, triggers=3), r"poison\.triggers=3 is more than"),
+        (
+            PoisonOptions(name="backdoor", targets=20, triggers=20),
+            r"trigger_items=100 is more than the \d+ items",
+        ),
+    ],
+)
+def test_more_than_there_is_are_refused(raw: RawDataset, options: PoisonOptions, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        inject(raw, options)
 
 
 def test_the_request_is_exactly_the_injected_users(raw: RawDataset) -> None:

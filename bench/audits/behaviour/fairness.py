@@ -8,28 +8,42 @@ activity are ours.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Annotated, Any
+
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from bench.audits.base import Audit, AuditContext, Figures
+from bench.audits.options import AuditOptions
 from bench.measure.evaluate import HEADLINE_K, evaluate_split
 from bench.measure.targets import ranks_only, reachable
 from datasets.errors import InputError
 from datasets.pairs import PairIndex
 from models.base import Recommender
 
-ACTIVE_SHARE = 0.05
 QUARTERS = 4
 RECALL, NDCG = f"recall_at_{HEADLINE_K}", f"ndcg_at_{HEADLINE_K}"
+
+
+@dataclass(frozen=True)
+class FairnessOptions(AuditOptions):
+    """Who counts as active."""
+
+    active_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Of the users who stay and have test pairs, the most active; 5 % is CURE4Rec's released code."""
 
 
 class Fairness(Audit):
     """Test metrics of users who stay, by their activity in the retain set; ties by the smaller id."""
 
     name = "fairness"
+    Options = FairnessOptions
+    options: FairnessOptions
 
-    def __init__(self, context: AuditContext) -> None:
-        super().__init__(context)
+    def __init__(self, context: AuditContext, options: Any = None) -> None:
+        super().__init__(context, options)
         full, retain = context.full, context.retain
         self._known = PairIndex(retain.train, full.num_users, full.num_items)
         self._test = PairIndex(reachable(full.test, retain), full.num_users, full.num_items)
@@ -41,7 +55,7 @@ class Fairness(Audit):
                 "leave the audit out (audit.audits)."
             )
         ranked = judged[activity[judged].argsort(descending=True, stable=True)]
-        active = max(1, round(ACTIVE_SHARE * len(ranked)))
+        active = max(1, round(self.options.active_share * len(ranked)))
         self._groups = {"active": ranked[:active], "inactive": ranked[active:]}
         quarters = ranked.flip(0).tensor_split(QUARTERS)
         self._groups |= {f"quarter_{number}": users for number, users in enumerate(quarters, start=1)}

@@ -9,6 +9,7 @@ most of them belong to retained users as well: little of the exposure should go,
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,8 +31,8 @@ class Popularity(Audit):
     name = "popularity"
     memory = MemoryClaim(EXPOSURE, regime="item")
 
-    def __init__(self, context: AuditContext) -> None:
-        super().__init__(context)
+    def __init__(self, context: AuditContext, options: Any = None) -> None:
+        super().__init__(context, options)
         full, request, retain = context.full, context.request, context.retain
         device = full.train.device
         self._known = PairIndex(retain.train, full.num_users, full.num_items)

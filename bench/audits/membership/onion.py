@@ -8,24 +8,35 @@ who stay: members are their retained training pairs, non-members their test pair
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from bench.audits.base import Figures
 from bench.audits.membership.score import MembershipScore
+from bench.audits.options import MembershipOptions
 from bench.measure.evaluate import evaluating
 from models.base import Recommender
 
-MOST_PAIRS = 5000
-"""Retained pairs and test pairs drawn at most: enough for an interval of about one point."""
+
+@dataclass(frozen=True)
+class OnionOptions(MembershipOptions):
+    """Those of ``membership_score``, and:"""
+
+    most_pairs: Annotated[int, Field(ge=1)] = 5000
+    """Retained pairs drawn as members at most. Ours: enough for an interval of about a point."""
 
 
 class Onion(MembershipScore):
     """The score attack on retained users."""
 
     name = "onion"
+    Options = OnionOptions
+    options: OnionOptions
     memory = None
     label = "onion"
 
@@ -39,14 +50,12 @@ class Onion(MembershipScore):
         with evaluating(self.context.references["original"]) as original:
             return float(super().figures(original)["balanced_accuracy"])
 
-    def _candidates(self) -> tuple[Tensor, Tensor]:
-        context = self.context
-        stays = context.retain.train[0].unique()
-        pools = (context.retain.train, context.full.test)
-        members, others = (pairs[:, torch.isin(pairs[0], stays)].cpu() for pairs in pools)
-        others = others[:, ~torch.isin(others[0], context.request.users.cpu())]
-        return self._sample(members), self._sample(others)
+    def _unit_side(self) -> int:
+        return 0
 
-    def _sample(self, pairs: Tensor) -> Tensor:
-        chosen = self._random.permutation(pairs.shape[1])[:MOST_PAIRS]
-        return pairs[:, torch.from_numpy(chosen)]
+    def _candidates(self) -> tuple[Tensor, Tensor]:
+        train, test = self.context.retain.train, self.context.full.test
+        others = test[:, ~self.context.request.owns(test)]
+        members = train[:, torch.isin(train[0], others[0])]
+        drawn = self._random.permutation(members.shape[1])[: self.options.most_pairs]
+        return members[:, torch.from_numpy(drawn).to(members.device)], others

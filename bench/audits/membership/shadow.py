@@ -18,7 +18,7 @@ popular items) fits unlearning, and TRU, which names the attack, states neither.
   they are *the same users in the eyes of gold*, which never saw their pairs. Members and non-members are
   thus matched in number, activity and popularity exactly. Gold is at .5 by construction; what a model
   keeps of the forgotten users lifts it above; below .5 they stand out by looking forgotten.
-* Item vectors: rank-``FACTORS`` truncated SVD of the full training matrix. They describe items, the same
+* Item vectors: truncated SVD of the full training matrix. They describe items, the same
   for every model; all profiles, shadow and target, are part of that matrix alike.
 * Recommended: the top 20. Training pairs of other profiles are masked, a profile's own pairs never are:
   masking them for members only would give membership away without the model.
@@ -29,13 +29,13 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated, Any
 
 import numpy as np
-import scipy.sparse as sp
 import torch
-from numpy.typing import NDArray
-from sklearn.decomposition import TruncatedSVD
+from pydantic import Field
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -43,32 +43,41 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from bench.audits.base import Audit, AuditContext, Figures, MemoryClaim
-from bench.audits.statistics import attack_figures
+from bench.audits.item_vectors import item_vectors
+from bench.audits.options import AuditOptions
+from bench.audits.statistics import Floats, attack_figures
 from bench.machine.seeding import derive
 from bench.measure.evaluate import HEADLINE_K, evaluating, ranked_lists
 from datasets.errors import InputError
-from datasets.interactions import InteractionData
 from datasets.pairs import PairIndex
-from datasets.regimes.interaction import InteractionRegime
-from datasets.regimes.user import UserRegime
-from datasets.request_options import RequestOptions
 from datasets.requests import DeletionRequest
 from models.base import Recommender
 
-Floats = NDArray[np.float64]
-
-SHADOW_SHARE = 0.2
-"""Of the retained users or pairs: left out of the shadow data; as many more are its members."""
-FACTORS = 16
-HIDDEN = (32, 8)
-"""Units of the MLP's hidden layers."""
-WEIGHT_DECAY = 1.0
-"""Of the MLP: what keeps it from learning a few hundred profiles by heart."""
-EPOCHS = 300
-"""Of the MLP at most; it stops earlier where its loss does not fall any more."""
-TRIED_OUT = 0.25
-"""Share of the shadow profiles on which the attack itself is tried out, not trained."""
 FEWEST_PROFILES = 20
+
+
+@dataclass(frozen=True)
+class MembershipShadowOptions(AuditOptions):
+    """The knobs of the shadow attack. All defaults are ours."""
+
+    share: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
+    """Of the retained users or pairs: left out of the shadow data; as many more are its members. Another
+    share is another shadow recommender to train."""
+
+    factors: Annotated[int, Field(ge=1)] = 16
+    """Rank of the item vectors."""
+
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = (32, 8)
+    """Units of the MLP's hidden layers."""
+
+    weight_decay: Annotated[float, Field(ge=0)] = 1.0
+    """Of the MLP: what keeps it from learning a few hundred profiles by heart."""
+
+    epochs: Annotated[int, Field(ge=1)] = 300
+    """Of the MLP at most; it stops earlier where its loss does not fall any more."""
+
+    tried_out: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    """Share of the shadow profiles on which the attack itself is tried out, not trained."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +92,12 @@ class MembershipShadow(Audit):
     """The shadow attack."""
 
     name = "membership_shadow"
+    Options = MembershipShadowOptions
+    options: MembershipShadowOptions
     memory = MemoryClaim("balanced_accuracy")
 
-    def __init__(self, context: AuditContext) -> None:
-        super().__init__(context)
+    def __init__(self, context: AuditContext, options: Any = None) -> None:
+        super().__init__(context, options)
         profiles = len(context.request.forget[0].unique())
         if profiles < FEWEST_PROFILES:
             raise InputError(
@@ -101,7 +112,8 @@ class MembershipShadow(Audit):
         return 0.5
 
     def figures(self, model: Recommender) -> Figures:
-        """``balanced_accuracy`` with a 95 % bootstrap interval, ``auc``, ``member_rate``, ``profiles``.
+        """``balanced_accuracy``, ``auc`` and ``tpr_at_1pct_fpr`` with 95 % intervals over users,
+        ``member_rate``, ``profiles``.
 
         ``member_rate``: share of the forgotten profiles that the attack calls members.
         ``shadow_balanced_accuracy``: of the attack on shadow profiles that it was not trained on; where it
@@ -110,7 +122,7 @@ class MembershipShadow(Audit):
         members = self._attack(model, self._targets)
         seed = derive(self.context.seed, "shadow bootstrap")
         return {
-            **attack_figures(members, self._gold, seed),
+            **attack_figures(members, self._gold, np.arange(len(members)), seed),
             "member_rate": float((members > 0.5).mean()),
             "profiles": len(members),
             "shadow_balanced_accuracy": self._shadow[1],
@@ -139,31 +151,38 @@ class MembershipShadow(Audit):
         truth = np.repeat([0, 1], [len(rows) for rows in features])
         seed = derive(context.seed, "shadow attack") % 2**32
         learn, tried, learn_truth, tried_truth = train_test_split(
-            np.concatenate(features), truth, test_size=TRIED_OUT, stratify=truth, random_state=seed
+            np.concatenate(features),
+            truth,
+            test_size=self.options.tried_out,
+            stratify=truth,
+            random_state=seed,
         )
-        attack = make_pipeline(
-            StandardScaler(), MLPClassifier(HIDDEN, alpha=WEIGHT_DECAY, max_iter=EPOCHS, random_state=seed)
+        network = MLPClassifier(
+            self.options.hidden,
+            alpha=self.options.weight_decay,
+            max_iter=self.options.epochs,
+            random_state=seed,
         )
+        attack = make_pipeline(StandardScaler(), network)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=ConvergenceWarning)  # the budget is the rule
             attack.fit(learn, learn_truth)
-        probability = attack.predict_proba(tried)[:, 1]
-        quality = attack_figures(probability[tried_truth == 1], probability[tried_truth == 0], seed)
-        return attack, quality["balanced_accuracy"]
+        return attack, float(balanced_accuracy_score(tried_truth, attack.predict(tried)))
 
     def _shadow_requests(self) -> tuple[DeletionRequest, DeletionRequest]:
         """What the shadow data lacks, and as much that stays in it."""
         context = self.context
-        of_users = len(context.request.users) > 0
-        seed, kind = derive(context.seed, "shadow data"), UserRegime if of_users else InteractionRegime
-        both = kind(RequestOptions(name="user", ratio=2 * SHADOW_SHARE, seed=seed)).draw(context.retain)
-        ids = both.users if of_users else torch.arange(both.forget.shape[1])
-        shuffled = ids[torch.randperm(len(ids), generator=torch.Generator().manual_seed(seed)).to(ids.device)]
-        first, second = (half.sort().values for half in shuffled.tensor_split(2))
-        return _part(both, first), _part(both, second)
+        train, whole_users = context.retain.train, bool(context.request.users.numel())
+        units = train[0].unique() if whole_users else torch.arange(train.shape[1], device=train.device)
+        number = max(1, round(self.options.share * len(units)))
+        seed = derive(context.seed, "shadow data")
+        order = torch.randperm(len(units), generator=torch.Generator().manual_seed(seed))
+        halves = order[: 2 * number].to(units.device).tensor_split(2)
+        first, second = (_part(train, units[half].sort().values, whole_users) for half in halves)
+        return first, second
 
     def _features(self, model: Recommender, profiles: Profiles) -> Floats:
-        """Centroid of the interacted minus centroid of the recommended items [profiles, FACTORS]."""
+        """Centroid of the interacted minus centroid of the recommended items [profiles, factors]."""
         data, vectors = self.context.full, self._vectors
         users, row = profiles.pairs[0].unique(return_inverse=True)
         interacted = torch.zeros(len(users), vectors.shape[1], dtype=vectors.dtype, device=vectors.device)
@@ -181,25 +200,14 @@ class MembershipShadow(Audit):
 
     @cached_property
     def _vectors(self) -> Tensor:
-        """Item vectors [num_items, FACTORS], unit mean square."""
-        return item_vectors(self.context.full, derive(self.context.seed, "shadow item vectors"))
+        """Item vectors [num_items, factors], unit mean square."""
+        seed = derive(self.context.seed, "shadow item vectors")
+        return item_vectors(self.context.full, self.options.factors, seed)
 
 
-def item_vectors(data: InteractionData, seed: int) -> Tensor:
-    """V S of the truncated SVD U S V^T of the training matrix: float64 [num_items, <= FACTORS]."""
-    users, items = data.train.cpu().numpy()
-    matrix = sp.csr_array(
-        (np.ones(len(users)), (items, users)), shape=(data.num_items, data.num_users), dtype=np.float64
-    )
-    factors = min(FACTORS, min(matrix.shape) - 1)
-    vectors = TruncatedSVD(factors, random_state=seed % 2**32).fit_transform(matrix)
-    return torch.from_numpy(vectors / np.sqrt(np.mean(vectors**2))).to(data.train.device)
-
-
-def _part(request: DeletionRequest, ids: Tensor) -> DeletionRequest:
-    """The part of ``request`` that its users ``ids``, or its pairs at the positions ``ids``, are."""
-    none = request.users[:0]
-    if request.regime == "user":
-        pairs = request.forget[:, torch.isin(request.forget[0], ids)]
-        return DeletionRequest("user", ids, none, pairs)
-    return DeletionRequest("interaction", none, none, request.forget[:, ids.to(request.forget.device)])
+def _part(train: Tensor, ids: Tensor, whole_users: bool) -> DeletionRequest:
+    """A request for all pairs [2, E] of the users ``ids``, or for the pairs at the positions ``ids``."""
+    none = ids[:0]
+    if whole_users:
+        return DeletionRequest("user", ids, none, train[:, torch.isin(train[0], ids)])
+    return DeletionRequest("interaction", none, none, train[:, ids])

@@ -1,1 +1,1 @@
-"""What does an unlearned model still hold, beyond its scores?"""
+"""What does an unlearned model still hold, or show, beyond its scores?"""

@@ -1,84 +1,108 @@
-"""Relearn time: how soon does the forget set come back when it is trained on again?
+"""Relearning: how fast does the forget set come back when it is trained on again?
 
-A private copy of the model is trained on the forget pairs alone, with the optimiser, learning rate and
-batch size of the cell's training, until its forget recall@20 is back at a given share of the original's
-(ERASURE's target: 95 %). What a model still holds comes back sooner: gold's time is what learning anew
-takes, and a shorter one is memory.
+Private copies of the model are trained on the forget pairs alone, with a fresh Adam and the cell's batch
+size, at several learning rates. The area under the curve of forget recall@20 (as a share of the
+original's, on its own graph) against passes is near 1 where nothing was lost and near 0 where nothing
+comes back. Gold's area is what learning anew brings: more is memory.
 
-On large data gold may never get there: the forget set alone teaches less than all data did. It then
-stands at the cap, which is what to be held against.
+Less is not cleaner. A model whose rows were pushed far away comes back late at a small rate because Adam
+carries a weight by about the rate per step at most; at a rate a hundred times larger it is carried
+anywhere. So every rate is reported, and the distance to gold's area at the worst of them.
 
-Every copy, the original's too, is bound to the graph of the retain set: the time is about weights, and
-with the forgotten edges put back a graph backbone would recommend along them without having learned.
+Every copy, the original's too, is bound to the graph of the retain set: the curve is about weights, and
+with the forgotten edges put back a graph backbone would recommend along them without having learned
+(``bench.audits.memory.put_back`` asks for that).
 """
 
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated, Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from pydantic import Field
+from scipy.integrate import trapezoid
 
-from bench.audits.base import Audit, AuditContext, Figures, MemoryClaim
+from bench.audits.base import Audit, AuditContext, Figures, MemoryClaim, TraceClaim, check_forgotten_pairs
+from bench.audits.memory.forget_recall import ForgetRecall
+from bench.audits.options import AuditOptions
+from bench.audits.statistics import Floats, with_intervals
 from bench.machine.seeding import derive, generator, seed_everything
-from bench.measure.evaluate import HEADLINE_K, evaluate_split, evaluating
+from bench.measure.evaluate import evaluating
 from bench.train.loop import train_epoch
-from datasets.pairs import PairIndex
 from datasets.sampling import TripleSampler
 from models.base import Recommender
 from models.optimiser import adam
 
-SHARE = 0.95
-"""Of the original's forget recall@20, on its own graph."""
-MOST_PASSES = 40
-"""Passes over the forget set after which a model counts as not having relearned."""
-BOOTSTRAPS = 200
-RECALL = f"recall_at_{HEADLINE_K}"
+
+@dataclass(frozen=True)
+class RelearnOptions(AuditOptions):
+    """The knobs of relearning. All defaults are ours."""
+
+    rates: Annotated[tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...], Field(min_length=1)] = (
+        0.001,
+        0.01,
+        0.1,
+    )
+    """Learning rates of Adam: the one that MMRec trains with, ten times and a hundred times it."""
+
+    passes: Annotated[int, Field(ge=1)] = 20
+    """Passes over the forget set at each rate."""
 
 
 class Relearn(Audit):
-    """Passes over the forget set until forget recall is back."""
+    """Forget recall against passes over the forget set."""
 
     name = "relearn"
-    memory = MemoryClaim("passes", more_is="lower")
+    Options = RelearnOptions
+    options: RelearnOptions
+    memory = MemoryClaim("area")
+    trace = TraceClaim((f"area_at_{RelearnOptions.rates[0]:g}",))
 
-    def __init__(self, context: AuditContext) -> None:
-        super().__init__(context)
-        full, retain, request = context.full, context.retain, context.request
-        self._forget = PairIndex(request.forget, full.num_users, full.num_items)
-        self._known = PairIndex(retain.train, full.num_users, full.num_items)
-        self._weights = _resampled(
-            int((self._forget.counts > 0).sum()), derive(context.seed, "relearn users")
-        )
+    def __init__(self, context: AuditContext, options: Any = None) -> None:
+        super().__init__(context, options)
+        check_forgotten_pairs("relearn", context)
+        self._forget_recall = ForgetRecall(context)
 
     def figures(self, model: Recommender) -> Figures:
-        """``passes`` (0: never lost) with a 95 % interval from resampled users, ``examples``, ``reached``.
+        """``area`` (mean over the rates), ``area_at_<rate>``, ``regained_at_<rate>`` after the last pass,
+        ``from_gold``: the largest distance to gold's area over the rates. 95 % intervals over users.
 
-        ``reached`` is 0 where the model ran into the cap, ``passes`` then being the cap. ``most_regained``:
-        the highest forget recall on the way, as a share of the original's. Array: ``curve``, forget
-        recall@20 before the first pass and after each.
+        Array: ``curve`` [rates, passes + 1], forget recall@20 before the first pass and after each.
         """
-        first, curve = self._first_passes(model)
-        low, high = torch.quantile(
-            first[1:].double(), torch.tensor([0.025, 0.975], dtype=torch.double)
-        ).tolist()
-        passes = int(first[0].clamp(max=MOST_PASSES))
-        return {
-            "passes": passes,
-            "passes_low": min(low, MOST_PASSES),
-            "passes_high": min(high, MOST_PASSES),
-            "examples": passes * self.context.request.forget.shape[1],
-            "reached": float(first[0] <= MOST_PASSES),
-            "most_regained": SHARE * max(curve) / max(float(self._target[0]), 1e-12),
-            "curve": torch.tensor(curve),
-        }
+        curves = self._curves(model)
+        seed = derive(self.context.seed, "relearn users")
+        found = with_intervals(lambda weights: self._shares(curves, weights), curves.shape[2], seed)
+        return {**found, "curve": torch.from_numpy(curves.mean(axis=2))}
 
-    def _first_passes(self, model: Recommender) -> tuple[Tensor, list[float]]:
-        """First pass that reaches the target, by resample [1 + B] (row 0: the users as they are); the curve.
+    def _shares(self, curves: Floats, weights: Floats) -> dict[str, Floats]:
+        """The figures [B] of users weighted by ``weights`` [B, U]."""
+        whole = (weights @ self._original).clip(min=1e-12)
+        areas, golds = (_areas(each) @ weights.T / whole for each in (curves, self._gold))
+        last = curves[:, -1] @ weights.T / whole
+        found = {"area": areas.mean(axis=0), "from_gold": np.abs(areas - golds).max(axis=0)}
+        for rate, area, end in zip(self.options.rates, areas, last, strict=True):
+            found |= {f"area_at_{rate:g}": area, f"regained_at_{rate:g}": end}
+        return found
 
-        ``MOST_PASSES + 1`` stands for never.
-        """
+    @cached_property
+    def _original(self) -> Floats:
+        with evaluating(self.context.references["original"]) as original:
+            return self._forget_recall(original)
+
+    @cached_property
+    def _gold(self) -> Floats:
+        with evaluating(self.context.references["gold"]) as gold:
+            return self._curves(gold)
+
+    def _curves(self, model: Recommender) -> Floats:
+        """Forget recall@20 of each user by rate and pass: [rates, passes + 1, U]."""
+        return np.stack([self._curve(model, rate) for rate in self.options.rates])
+
+    def _curve(self, model: Recommender, rate: float) -> Floats:
         context = self.context
         own = copy.deepcopy(model)
         own.bind(context.retain)
@@ -89,36 +113,16 @@ class Relearn(Audit):
             context.full.num_items,
             generator(context.seed, "relearn", context.full.train.device),
         )
-        optimiser = adam((p for p in own.parameters() if p.requires_grad), context.train.learning_rate)
-        first = torch.full((len(self._weights),), MOST_PASSES + 1)
-        curve: list[float] = []
-        for passed in range(MOST_PASSES + 1):
-            recall = self._recall(own)
-            curve.append(float(recall.mean()))
-            first[(self._weights @ recall >= self._target) & (first > passed)] = passed
-            if bool((first <= passed).all()) or passed == MOST_PASSES:
-                break
+        optimiser = adam((p for p in own.parameters() if p.requires_grad), rate)
+        curve = [self._forget_recall(own)]
+        for _ in range(self.options.passes):
             with torch.enable_grad():
                 train_epoch(own, sampler, optimiser, context.train.batch_size)
-        return first, curve
-
-    @cached_property
-    def _target(self) -> Tensor:
-        with evaluating(self.context.references["original"]) as original:
-            return SHARE * (self._weights @ self._recall(original))
-
-    def _recall(self, model: Recommender) -> Tensor:
-        """Forget recall@20 by user with a forgotten pair [U], retained training pairs masked."""
-        with evaluating(model):
-            result = evaluate_split(
-                model.scorer(), self._forget, self._known, self.context.chunk_scores, (HEADLINE_K,)
-            )
-        return result.values[RECALL].cpu().double()
+            curve.append(self._forget_recall(own))
+        return np.stack(curve)
 
 
-def _resampled(users: int, seed: int) -> Tensor:
-    """Weights [1 + B, users] of means: row 0 the plain mean, the others of users drawn with replacement."""
-    draws = torch.randint(users, (BOOTSTRAPS, users), generator=torch.Generator().manual_seed(seed))
-    counts = torch.zeros(BOOTSTRAPS, users, dtype=torch.double)
-    counts.scatter_add_(1, draws, torch.ones_like(draws, dtype=torch.double))
-    return torch.cat([torch.ones(1, users, dtype=torch.double), counts]) / users
+def _areas(curves: Floats) -> Floats:
+    """Area under each curve [rates, passes + 1, U] by the trapezoidal rule, per pass: [rates, U]."""
+    area: Floats = trapezoid(curves, axis=1) / (curves.shape[1] - 1)
+    return area

@@ -6,6 +6,7 @@ Valid only where the deletion request is exactly the injected users (``regime=po
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,8 +29,8 @@ class PoisonAudit(Audit):
 
     kind: Poison
 
-    def __init__(self, context: AuditContext) -> None:
-        super().__init__(context)
+    def __init__(self, context: AuditContext, options: Any = None) -> None:
+        super().__init__(context, options)
         full = context.full
         self.injection = self._injection()
         device = full.train.device
@@ -41,47 +42,49 @@ class PoisonAudit(Audit):
         self.clean: Tensor = active[active < self.injection.users[0]]
 
     @abstractmethod
-    def attacked(self) -> Tensor:
-        """The users [U] on whom the attack is tried."""
+    def attacked(self) -> tuple[Tensor, Tensor]:
+        """The users [U] on whom the attack is tried, and with which targets: bool [U, targets]."""
 
     def figures(self, model: Recommender) -> Figures:
-        """``attack_success_rate`` with Wilson's 95 % interval, ``trials``, and the clean-after effect.
+        """``attack_success_rate`` with a 95 % interval that counts target items, ``targets``, ``trials``, and
+        the clean-after effect.
 
-        Attack success: share of the attacked users with a target item in their top 20.
-        ``clean_hit_rate``: the same share of the real users; ``clean_exposure_at_20``: share of their
-        top-20 slots that targets fill; ``clean_recall_at_20``: their test recall.
+        Attack success of a target: share of the users it is tried on who have it in their top 20; the rate
+        is the mean over targets. ``clean_hit_rate``: share of the real users with any target in their top
+        20; ``clean_exposure_at_20``: share of their top-20 slots that targets fill; ``clean_recall_at_20``:
+        their test recall. Array: ``success_by_target`` [targets].
         """
         scorer = model.scorer()
-        clean_hits, filled, clean = self._hits(scorer, self.clean)
-        attacked, hits, attempts = self.attacked(), clean_hits, clean
-        if attacked is not self.clean:
-            hits, _, attempts = self._hits(scorer, attacked)
+        users, tried = self.attacked()
+        successes = (self._shown(scorer, users)[0] & tried).sum(dim=0).double()
+        by_target = successes / tried.sum(dim=0)
+        shown, slots = self._shown(scorer, self.clean)
         test = evaluate_split(scorer, self._clean_test, self._known, self.context.chunk_scores, (HEADLINE_K,))
         return {
-            **share_with_interval(ATTACK_SUCCESS, hits, attempts),
-            "trials": attempts,
-            "clean_hit_rate": clean_hits / clean,
-            f"clean_exposure_at_{HEADLINE_K}": filled,
+            **share_with_interval(ATTACK_SUCCESS, by_target.tolist(), int(tried.sum())),
+            "targets": float(len(by_target)),
+            "trials": float(tried.sum()),
+            "clean_hit_rate": float(shown.any(dim=1).double().mean()),
+            f"clean_exposure_at_{HEADLINE_K}": float(shown.sum()) / max(slots, 1),
             f"clean_recall_at_{HEADLINE_K}": test.means()[f"recall_at_{HEADLINE_K}"],
+            "success_by_target": by_target,
         }
 
     def chance(self) -> float:
-        """A top 20 drawn at random: 1 - (1 - 20 / items) ** targets."""
-        share = min(1.0, HEADLINE_K / self.context.full.num_items)
-        return 1 - (1 - share) ** len(self._targets)
+        """A top 20 drawn at random holds a target: 20 / items."""
+        return min(1.0, HEADLINE_K / self.context.full.num_items)
 
-    def _hits(self, scorer: Scorer, users: Tensor) -> tuple[int, float, int]:
-        """Users with a target in their top 20, share of all slots that targets fill, number of users."""
-        hits = filled = slots = 0
+    def _shown(self, scorer: Scorer, users: Tensor) -> tuple[Tensor, int]:
+        """Which targets are in whose top 20, bool [U, targets]; the number of all slots."""
         lists = ranked_lists(
             scorer, users, self._known, self._known.num_items, HEADLINE_K, self.context.chunk_scores
         )
+        found, slots = [], 0
         for _, items, valid in lists:
-            shown = torch.isin(items, self._targets) & valid
-            hits += int(shown.any(dim=1).sum())
-            filled += int(shown.sum())
+            listed = (items[..., None] == self._targets) & valid[..., None]
+            found.append(listed.any(dim=1))
             slots += int(valid.sum())
-        return hits, filled / max(slots, 1), len(users)
+        return torch.cat(found), slots
 
     def _injection(self) -> Injection:
         injection = Injection.of(self.context.full.provenance)

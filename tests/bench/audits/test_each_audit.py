@@ -10,13 +10,15 @@ import torch
 
 from bench.audits import AUDITS
 from bench.audits.base import Audit, AuditContext
-from bench.audits.behaviour.fairness import Fairness
+from bench.audits.behaviour.fairness import Fairness, FairnessOptions
 from bench.audits.behaviour.popularity import Popularity
 from bench.audits.behaviour.representation import branches, linear_cka, shifts
 from bench.audits.membership.onion import Onion
+from bench.audits.membership.score import MembershipScore
 from bench.audits.membership.shadow import MembershipShadow
-from bench.audits.memory.relearn import Relearn
-from bench.audits.statistics import attack_figures, mean_with_interval, share_with_interval
+from bench.audits.memory.forget_recall import ForgetRecall
+from bench.audits.memory.put_back import PutBack, bound
+from bench.audits.memory.relearn import Relearn, RelearnOptions
 from bench.cell.workshop import fresh_model
 from bench.config.compose import expand
 from bench.config.registry import load_class, registry
@@ -27,6 +29,7 @@ from bench.plan.request import draw
 from bench.train.options import TrainConfig
 from datasets.errors import InputError
 from datasets.request_options import RequestOptions
+from datasets.requests import DeletionRequest
 from tests.bench.audits.planted import planted_cell, planted_data
 from tests.bench.audits.test_membership_score import Scores
 from tests.tiny import NUM_ITEMS, tiny_data
@@ -39,25 +42,6 @@ def tiny_context(regime: str = "user", **changes: Any) -> AuditContext:
     request = draw(RequestOptions(name=regime, ratio=0.3), data)  # type: ignore[arg-type]
     context = AuditContext(data, request.apply(data), request, 0, 10_000, TrainConfig())
     return replace(context, **changes)
-
-
-def test_a_perfect_attack_and_a_blind_one() -> None:
-    ones, zeros = torch.ones(50).numpy(), torch.zeros(50).numpy()
-    assert attack_figures(ones, zeros, 0) == {
-        "balanced_accuracy": 1.0,
-        "balanced_accuracy_low": 1.0,
-        "balanced_accuracy_high": 1.0,
-        "auc": 1.0,
-    }
-    blind = attack_figures(ones / 2, ones / 2, 0)
-    assert blind["balanced_accuracy"] == blind["auc"] == 0.5
-
-
-def test_intervals_hold_their_figure_and_shrink_with_trials() -> None:
-    few, many = share_with_interval("x", 3, 10), share_with_interval("x", 300, 1000)
-    assert few["x_low"] < many["x_low"] < 0.3 < many["x_high"] < few["x_high"]
-    mean = mean_with_interval("x", torch.arange(100.0).double().numpy(), 0)
-    assert mean["x_low"] < 49.5 == mean["x"] < mean["x_high"]
 
 
 def test_cka_knows_rotations_from_independence() -> None:
@@ -128,14 +112,30 @@ def test_active_users_are_the_most_active_of_those_who_stay() -> None:
 
 
 def test_relearning_starts_from_the_graph_without_the_forgotten_edges() -> None:
-    cell = planted_cell("user", "none")
-    with evaluating(cell.gold) as model:
-        found = Relearn(cell.context).figures(model)
+    cell, options = planted_cell("user", "none"), RelearnOptions(rates=(0.01, 0.1), passes=4)
+    before = ForgetRecall(cell.context)(bound(cell.original, cell.context.retain)).mean()
+    with evaluating(cell.original) as model:
+        found = Relearn(cell.context, options).figures(model)
     curve = torch.as_tensor(found["curve"])
-    assert len(curve) > found["passes"] > 0
-    assert curve[0] < curve[int(found["passes"])]
-    assert found["examples"] == found["passes"] * cell.context.request.forget.shape[1]
-    assert found["reached"] == 1
+    assert curve.shape == (2, 5)
+    assert curve[:, 0].tolist() == pytest.approx([before, before])
+    whole = ForgetRecall(cell.context)(cell.original).mean()
+    shares = curve.double() / whole
+    areas = torch.trapezoid(shares, dim=1) / 4
+    assert [found["area_at_0.01"], found["area_at_0.1"]] == pytest.approx(areas.tolist())
+    assert found["area"] == pytest.approx(float(areas.mean()))
+    assert [found["regained_at_0.01"], found["regained_at_0.1"]] == pytest.approx(shares[:, -1].tolist())
+
+
+def test_the_distance_to_golds_area_is_that_of_the_worst_rate() -> None:
+    cell, options = planted_cell("user", "none"), RelearnOptions(rates=(0.001, 0.1), passes=3)
+    audit = Relearn(cell.context, options)
+    with evaluating(cell.moved) as moved, evaluating(cell.gold) as gold:
+        away, own = audit.figures(moved), audit.figures(gold)
+    gaps = [float(own[f"area_at_{rate}"]) - float(away[f"area_at_{rate}"]) for rate in ("0.001", "0.1")]
+    assert min(gaps) > 0
+    assert away["from_gold"] == pytest.approx(max(gaps))
+    assert own["from_gold"] == own["from_gold_high"] == 0
 
 
 def test_growth_of_the_onion_is_over_the_original_on_those_who_stay() -> None:
@@ -143,8 +143,7 @@ def test_growth_of_the_onion_is_over_the_original_on_those_who_stay() -> None:
     audit = Onion(cell.context)
     with evaluating(cell.original) as model:
         assert audit.figures(model)["growth"] == 0
-    users = torch.cat([audit._members[0], audit._others[0]])
-    assert not torch.isin(users, cell.context.request.users).any()
+    assert not torch.isin(audit._pairs.members[0], cell.context.request.users).any()
 
 
 @pytest.mark.parametrize("regime", REGIMES)
@@ -191,3 +190,30 @@ def test_the_presets_hold_every_audit() -> None:
     for overrides in (["audit=full"], *(["audit=poison", f"poison={p}"] for p in ("backdoor", "spam"))):
         named |= set(expand(overrides, multirun=False)[0].audit.audits)
     assert named == set(AUDITS)
+    for name in ("trace", "return"):
+        assert expand([f"audit={name}"], multirun=False)[0].audit.audits == (name,)
+
+
+def test_active_users_are_as_many_as_the_option_says() -> None:
+    data = planted_data("none")
+    request = draw(RequestOptions(name="user", ratio=0.2), data)
+    context = AuditContext(data, request.apply(data), request, 0, 10**7, TrainConfig())
+    few, many = (Fairness(context, FairnessOptions(active_share=share)) for share in (0.1, 0.5))
+    assert 4 < len(many._groups["active"]) / len(few._groups["active"]) < 6
+
+
+def test_pairs_of_withdrawn_items_are_no_targets_of_fairness() -> None:
+    data = tiny_data()
+    request = draw(RequestOptions(name="item", ratio=0.3), data)
+    audit = Fairness(AuditContext(data, request.apply(data), request, 0, 10_000, TrainConfig()))
+    assert torch.isin(data.test[1], request.items).any()
+    assert not torch.isin(audit._test.items, request.items).any()
+
+
+@pytest.mark.parametrize("kind", [Relearn, PutBack, MembershipScore])
+def test_a_request_without_forgotten_pairs_is_refused(kind: type[Audit]) -> None:
+    data = tiny_data()
+    none = data.train[0, :0]
+    request = DeletionRequest("modality", none, none, data.train[:, :0])  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"audit\.audits"):
+        kind(AuditContext(data, data, request, 0, 10_000, TrainConfig()))

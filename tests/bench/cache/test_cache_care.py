@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from bench.cache.care import damage, entries, main, prune, remove_leftovers
-from bench.cache.store import sealed
+from bench.cache.store import PREPARED, Content, ContentStore, sealed
 from bench.disk.files import checksum
 from bench.disk.locks import held, lock_file
 from bench.record.owner import owner_tags
@@ -151,14 +152,11 @@ def test_item_graphs_are_pruned_by_age_and_not_by_reference(tmp_path: Path) -> N
 
 
 def prepared(cache: Path, key: str, days: float = 0.0) -> Path:
-    folder = cache / "prepared" / key
-    folder.mkdir(parents=True)
-    (folder / "tensors.safetensors").write_bytes(b"state")
     about = {"role": "preparation of unlearnrec", "dataset": "baby", "backbone": {"name": "mgcn"}, "seed": 3}
-    record = {"tensors_sha256": checksum(folder / "tensors.safetensors"), "about": about}
-    (folder / "record.json").write_text(json.dumps(record))
-    os.utime(folder, (time.time() - days * 86_400,) * 2)
-    return folder
+    store = ContentStore(cache, PREPARED)
+    store.publish(key, Content({"noise": torch.ones(3)}, {"seconds": 1.0, "figures": {}}, about))
+    os.utime(store.folder(key), (time.time() - days * 86_400,) * 2)
+    return store.folder(key)
 
 
 def test_prepared_states_are_listed_verified_and_pruned_by_age(
@@ -169,9 +167,9 @@ def test_prepared_states_are_listed_verified_and_pruned_by_age(
     assert (run(tmp_path, "list"), run(tmp_path, "verify")) == (0, 0)
     printed = capsys.readouterr().out
     assert all(text in printed for text in ("whole", "preparation of", "1 models, 1 prepared states"))
-    (prepared(tmp_path, "gone", days=40.0) / "tensors.safetensors").unlink()
+    (prepared(tmp_path, "gone", days=40.0) / "state.safetensors").unlink()
     assert run(tmp_path, "verify") == 1
-    assert "gone: its tensors are missing" in capsys.readouterr().out
+    assert "gone: its state is missing" in capsys.readouterr().out
     assert {entry.folder.name for entry in prune(tmp_path, None, keep={"weights"}, dry=False)} == set()
     os.utime(tmp_path / "prepared" / "gone", (time.time() - 40 * 86_400,) * 2)
     assert {entry.folder.name for entry in prune(tmp_path, 30.0, keep=None, dry=False)} == {"gone"}

@@ -30,7 +30,7 @@ CELLS = [
 
 def test_composing_once_per_choice_gives_what_hydra_gives() -> None:
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3", job_name="bench"):
-        composer = _Composer()
+        composer = _Composer(None)
         for cell in [*CELLS, *reversed(CELLS)]:
             assert plain(composer.compose(cell)) == plain(_compose(cell, with_hydra=False)), cell
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from bench.record.names import BREAK_EVEN, FORGET_RECALL, OFFLINE_SECONDS, OVERLAP, SPEEDUP, TEST_RECALL
+from bench.record.names import (
+    BREAK_EVEN,
+    CONTENDED,
+    FORGET_RECALL,
+    MIA_BALANCED_ACCURACY,
+    OFFLINE_SECONDS,
+    PROPAGATIONS,
+    SPEEDUP,
+    STEPS,
+    TEST_RECALL,
+)
 from bench.sweep.summary import Row, print_rows
 
 
@@ -47,13 +57,34 @@ def test_without_gold_nothing_is_closest_to_it() -> None:
 
 def test_a_missing_cell_shows_as_missing() -> None:
     missing = Row(row("tru", 0, 0).labels, "not finished", {})
-    assert line_of("tru", printed([missing]))[1:] == ["-", "-", "-", "-", "-", "not", "finished"]
+    assert line_of("tru", printed([missing]))[1:] == ["-", "-", "-", "-", "not", "finished"]
 
 
 def test_fits_eighty_columns() -> None:
-    lines = printed([row("graph_only", 0.1, 0.2, **{OVERLAP: 0.5, SPEEDUP: 12345.6})])
+    more = {MIA_BALANCED_ACCURACY: 0.5, STEPS: 12345.0, PROPAGATIONS: 4.5e6}
+    others = [row("original", 0.1, 0.6), row("retrain", 0.1, 0.1)]
+    lines = printed([*others, row("bad_teacher", 0.1, 0.2, **{SPEEDUP: 12345.6, **more})])
     assert max(map(len, lines)) <= 80
-    assert line_of("graph_only", lines)[4:6] == ["0.500**", "12,345.6x**"]
+    assert line_of("bad_teacher", lines)[4:8] == ["0.500", "12,345.6x**", "12.3k", "4.5M"]
+
+
+def test_work_without_a_device_stands_beside_a_speed_up() -> None:
+    lines = printed([row("tru", 0.1, 0.2, **{SPEEDUP: 3.0, STEPS: 930.0, PROPAGATIONS: 0.0})])
+    assert line_of("tru", lines)[4:7] == ["3.0x", "930", "0"]
+    assert not any("steps" in line for line in printed([row("tru", 0.1, 0.2)]))
+
+
+def test_a_speed_up_of_shared_processors_has_a_sign_and_no_mark() -> None:
+    lines = printed(
+        [
+            row("original", 0.1, 0.6),
+            row("retrain", 0.1, 0.1),
+            row("tru", 0.1, 0.2, **{SPEEDUP: 9.0, CONTENDED: 1.0}),
+            row("mmrecun", 0.1, 0.2, **{SPEEDUP: 3.0, CONTENDED: 0.0}),
+        ]
+    )
+    assert [line_of(method, lines)[4] for method in ("tru", "mmrecun")] == ["~9.0x", "3.0x**"]
+    assert any(line.startswith("~ the processors were shared") for line in lines)
 
 
 def test_what_was_prepared_is_said_below_the_table_with_when_it_pays_off() -> None:
@@ -71,3 +102,46 @@ def test_what_was_prepared_is_said_below_the_table_with_when_it_pays_off() -> No
     assert "ssd: 4.0 s before any request.\n" in text, "no speed-up: the times are of two machines"
     assert "tru: " not in text
     assert max(map(len, lines)) <= 80
+
+
+def test_what_takes_several_seeds_is_not_shown_for_one() -> None:
+    assert not any("overlap" in line for line in printed([row("tru", 0.1, 0.2)]))
+
+
+def test_speed_is_marked_only_for_methods_that_forget_and_not_for_controls() -> None:
+    lines = printed(
+        [
+            row("original", 0.1, 0.6),
+            row("retrain", 0.1, 0.1, **{SPEEDUP: 1.0}),
+            row("reset", 0.1, 0.0, **{SPEEDUP: 900.0}),
+            row("finetune", 0.1, 0.5, **{SPEEDUP: 90.0}),
+            row("tru", 0.1, 0.2, **{SPEEDUP: 9.0}),
+            row("mmrecun", 0.1, 0.0, **{SPEEDUP: 8.0}),
+        ]
+    )
+    assert [line_of(method, lines)[4] for method in ("reset", "finetune", "tru", "mmrecun")] == [
+        "900.0x",
+        "90.0x",
+        "9.0x**",
+        "8.0x*",
+    ]
+
+
+def test_a_missing_speed_up_has_its_reason() -> None:
+    seconds = "time/unlearn_seconds"
+    found = [row("original", 0.1, 0.6, **{seconds: 0.0}), row("tru", 0.1, 0.2, **{seconds: 3.0})]
+    text = " ".join(" ".join(printed(found)).split())
+    assert "No speed-up of original: nothing is unlearned." in text
+    assert "No speed-up of tru: gold was trained on another device" in text
+
+
+def test_requests_are_compared_each_for_itself() -> None:
+    first, second = row("tru", 0.1, 0.2), row("mmrecun", 0.2, 0.2)
+    second.labels["request"] = "1"
+    lines = printed([first, second])
+    assert sum("request=1" in line for line in lines) == 1
+    assert line_of("mmrecun", lines)[1] == "0.2000**"
+    assert (first.label, second.label) == (
+        "baby/mgcn/user/tru/0",
+        "baby/mgcn/user/mmrecun/0/request 1",
+    )

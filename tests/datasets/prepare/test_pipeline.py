@@ -307,7 +307,10 @@ def test_amazon_visual_features(shop: Path) -> None:
     assert not list((shop / "out" / "shop").glob("*_knn10.npz"))
 
 
-def test_a_dry_run_writes_nothing(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_writes_nothing(
+    shop: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # a narrow terminal breaks words, wherever the folder's name ends
     before = digests(shop)
     assert prepare(shop, *content(shop), "--dry-run") == 0
     shown = capsys.readouterr().out

@@ -18,10 +18,10 @@ from results.__main__ import main as command
 from results.figures.base import Figure
 from results.figures.exposure import ccdf
 from results.figures.registry import FIGURES
-from results.figures.source import Source, from_runs
+from results.figures.source import Source
 from results.figures.written import drawing, write
 from results.runs.frame import CellRun
-from tests.results.made import cell, cells, trajectory
+from tests.results.made import SEEDS, cell, rows, trajectory
 from tests.results.store import record, store, table_cell
 
 ROLE = "popularity/unlearned/"
@@ -38,8 +38,11 @@ def arrays(run_id: str) -> dict[str, np.ndarray]:
     }
 
 
-def source() -> Source:
-    """The known cells with TRU's ablations, its grid over two by two values, and all curves."""
+def source(three: bool = False) -> Source:
+    """The known cells with TRU's ablations, its grid over two by two values, and all curves.
+
+    ``three``: with a third method, as a test of ranks needs.
+    """
     variants: dict[str, str] = {}
     more: list[CellRun] = []
     for part, seed in product(("gate", "scaling", "isolation"), (0, 1)):
@@ -50,14 +53,18 @@ def source() -> Source:
         more.append(cell("tru", 0, params=params, test__recall_at_20=ratio + count / 100))
         variants[more[-1].run_id] = f"statistics_batches={count} top_ratio={ratio}"
     gold = [{"seconds": 10.0 * step, "valid_recall_at_20": 0.1 * step} for step in (1, 2, 3)]
-    return from_runs(
-        cells() + more, variants, trajectory=trajectory, gold_curve=lambda run_id: gold, arrays=arrays
-    )
+    more += [
+        cell("reset", seed, backbone, regime, forget__recall_at_20=0.5)
+        for backbone, regime, seed in product(("mgcn", "lightgcn"), ("user", "interaction"), SEEDS)
+        if three
+    ]
+    found = rows(more, variants)
+    return Source(tuple(found), trajectory=trajectory, gold_curve=lambda run_id: gold, arrays=arrays)
 
 
 def pages(name: str) -> dict[str, Canvas]:
     with drawing():
-        return dict(FIGURES[name].pages(source()))
+        return dict(FIGURES[name].pages(source(three=name == "ranks")))
 
 
 def bar(ax: Axes, gid: str) -> float:
@@ -104,7 +111,7 @@ def test_bytes_do_not_depend_on_the_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_missing_data_is_said_with_the_command_and_not_drawn(name: str) -> None:
     figure: Figure = FIGURES[name]
-    bare = from_runs([], {})
+    bare = Source(())
     assert figure.pages(bare) == []
     assert figure.command(bare).startswith(
         "python -m bench -m dataset=baby backbone=mgcn regime=user method="

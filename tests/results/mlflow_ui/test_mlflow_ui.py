@@ -1,4 +1,4 @@
-"""What is written for MLflow's own pages: means over seeds, descriptions, views, artifacts of sweeps."""
+"""What is written for MLflow's own pages: means, descriptions, views, artifacts of sweeps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ import pytest
 
 from bench.config.schema import TrackingConfig
 from bench.record.finished import recorded
-from bench.record.names import CELLS_FILE, COMMAND_TAG, FORGET_RECALL, KIND_TAG, SPEEDUP, TEST_RECALL
+from bench.record.names import (
+    CELLS_FILE,
+    CODE_TAG,
+    COMMAND_TAG,
+    FORGET_RECALL,
+    KIND_TAG,
+    SPEEDUP,
+    TEST_RECALL,
+)
 from bench.record.store import Store
 from results.__main__ import main as command
 from results.mlflow_ui.aggregate import aggregate
@@ -25,13 +33,14 @@ from results.mlflow_ui.descriptions import fitted
 from results.mlflow_ui.names import AGGREGATE, FOLDER, NOTE_LIMIT, NOTE_TAG, PARENT_TAG
 from results.mlflow_ui.refresh import Refreshed, refresh
 from results.mlflow_ui.views import VIEWS
+from results.names.headlines import LIST_EXCESS
 from results.runs.bundle import export
 from results.runs.frame import runs
 from results.runs.groups import grouped
 from results.runs.settings import Defaults, command_of, expected
 from results.tables.explain import explain_command
 from tests.results.made import cell, cells
-from tests.results.store import record, store, table_cell
+from tests.results.store import model_lists, record, store, table_cell
 
 SETTING = ("synthetic", "mgcn", "user")
 RECALL = {"retrain": 0.30, "tru": 0.25}
@@ -83,17 +92,67 @@ def content(uri: str) -> list[Any]:
 def test_an_aggregate_holds_mean_and_deviation_under_the_names_of_the_cells(uri: str) -> None:
     assert refresh(uri, "lethe") == Refreshed(described=4, written=2, removed=0, sweeps=0, files=0)
     gold, tru = of_kind(uri, AGGREGATE)
-    assert tru.info.run_name == "synthetic/mgcn/user/tru (2 seeds)"
+    assert tru.info.run_name == "synthetic/mgcn/user/tru (1 request x 2 seeds)"
     assert tru.info.status == "FINISHED"
-    assert tru.data.metrics["seeds"] == 2
+    assert (tru.data.metrics["requests"], tru.data.metrics["seeds"]) == (1, 2)
     assert tru.data.metrics[TEST_RECALL] == pytest.approx(0.255)
     assert tru.data.metrics[f"std/{TEST_RECALL}"] == pytest.approx(statistics.stdev([0.25, 0.26]))
     assert not [name for name in tru.data.metrics if "curve/" in name]
     assert tru.data.params["method.name"] == "tru"
-    expected_tags = {"dataset": "synthetic", "method": "tru", "seeds": "0, 1", "options": "default"}
+    assert not [name for name in tru.data.metrics if name.startswith("std_requests/")]
+    expected_tags = {"dataset": "synthetic", "method": "tru", "requests": "0", "seeds": "0, 1"}
+    expected_tags |= {"options": "default", "code": "none"}
     assert expected_tags.items() <= tru.data.tags.items()
     (folder,) = of_kind(uri, FOLDER)
     assert {run.data.tags[PARENT_TAG] for run in (gold, tru)} == {folder.info.run_id}
+
+
+def test_requests_are_averaged_and_their_spread_stands_apart(uri: str) -> None:
+    place = store(uri)
+    for seed in (0, 1):
+        record(place, table_cell(seed, "tru", "regime.seed=1"), {TEST_RECALL: 0.45 + seed / 100})
+    refresh(uri, "lethe")
+    tru = of_kind(uri, AGGREGATE)[1]
+    assert tru.info.run_name == "synthetic/mgcn/user/tru (2 requests x 2 seeds)"
+    assert tru.data.metrics[TEST_RECALL] == pytest.approx(0.355)
+    assert tru.data.metrics[f"std/{TEST_RECALL}"] == pytest.approx(statistics.stdev([0.25, 0.26]))
+    assert tru.data.metrics[f"std_requests/{TEST_RECALL}"] == pytest.approx(statistics.stdev([0.255, 0.455]))
+    assert tru.data.tags["requests"] == "0, 1"
+    note = tru.data.tags[NOTE_TAG]
+    assert "mean over 2 requests x 2 seeds" in note
+    assert "request 1, seed 0" in note
+    (cell_of_1,) = [r for r in runs(uri, "lethe") if r.at == (1, 0) and r.labels["method"] == "tru"]
+    assert "regime.seed=1" in cell_of_1.tags[NOTE_TAG]
+
+
+def test_list_excess_is_among_the_means_and_the_overlap_with_the_same_seed_is_no_headline(uri: str) -> None:
+    place = store(uri)
+    for method, noise in (("retrain", 0.2), ("tru", 0.5)):
+        for seed in (2, 3):
+            lists = model_lists(0, f"{method}{seed}", noise)
+            metrics = {TEST_RECALL: 0.2, "gold_distance/overlap_at_20": 0.9}
+            record(place, table_cell(seed, method), metrics, lists=lists)
+    refresh(uri, "lethe")
+    gold, tru = of_kind(uri, AGGREGATE)
+    assert gold.data.metrics[LIST_EXCESS] == pytest.approx(0, abs=1e-9)
+    assert tru.data.metrics[LIST_EXCESS] > 0.1
+    assert "list excess" in tru.data.tags[NOTE_TAG]
+    assert "overlap" not in tru.data.tags[NOTE_TAG]
+    (one,) = [r for r in runs(uri, "lethe") if r.seed == 2 and r.labels["method"] == "tru"]
+    assert "list excess" in one.tags[NOTE_TAG]
+
+
+def test_runs_of_other_code_are_left_out_of_means_and_told_so(uri: str) -> None:
+    place = store(uri)
+    edited = record(
+        place, table_cell(0, "tru"), {TEST_RECALL: 0.9}, key="edited", tags={CODE_TAG + "method": "edited"}
+    )
+    refresh(uri, "lethe")
+    tru = of_kind(uri, AGGREGATE)[1]
+    assert tru.data.metrics[TEST_RECALL] == pytest.approx(0.255)
+    assert tru.data.tags["code"] == "1 run of other code left out"
+    (found,) = [run for run in runs(uri, "lethe") if run.run_id == edited]
+    assert "Left out of tables and means" in found.tags[NOTE_TAG]
 
 
 def test_refreshing_again_changes_nothing(uri: str) -> None:
@@ -112,7 +171,7 @@ def test_a_new_seed_updates_the_aggregate_in_place(uri: str) -> None:
     assert done.written == 1
     tru = of_kind(uri, AGGREGATE)[1]
     assert tru.info.run_id == before
-    assert tru.info.run_name == "synthetic/mgcn/user/tru (3 seeds)"
+    assert tru.info.run_name == "synthetic/mgcn/user/tru (1 request x 3 seeds)"
     assert tru.data.tags["seeds"] == "0, 1, 2"
     assert tru.data.metrics[TEST_RECALL] == pytest.approx((0.25 + 0.26 + 0.55) / 3)
 
@@ -160,7 +219,7 @@ def test_duplicates_that_two_machines_made_are_settled(uri: str) -> None:
     assert of_kind(uri, AGGREGATE)[0].info.run_id == first.info.run_id
 
 
-def test_two_who_refresh_at_once_make_no_duplicates(uri: str, tmp_path: Path) -> None:
+def test_two_writers_at_once_make_no_duplicates(uri: str, tmp_path: Path) -> None:
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         done = list(pool.map(refresh, [uri] * 2, ["lethe"] * 2))
     assert sum(one.written for one in done if one is not None) == 2
@@ -289,7 +348,7 @@ def test_command_line(uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "no finished cell" in capsys.readouterr().err
     assert not (tmp_path / "none.db").exists()
     assert command(["refresh", "--uri", uri]) == 0
-    assert "2 means over seeds written" in capsys.readouterr().err
+    assert "2 means over requests and seeds written" in capsys.readouterr().err
 
 
 def test_ui_says_where_and_starts_a_server_for_a_local_store(
@@ -303,7 +362,7 @@ def test_ui_says_where_and_starts_a_server_for_a_local_store(
 
     monkeypatch.setattr("results.mlflow_ui.command.subprocess.run", run)
     assert command(["ui", "--uri", uri, "--port", "5077"]) == 0
-    link = "http://127.0.0.1:5077/#/experiments/1/runs?viewStateShareKey=lethe-means-over-seeds"
+    link = "http://127.0.0.1:5077/#/experiments/1/runs?viewStateShareKey=lethe-means"
     assert f"MLflow: {link}" in capsys.readouterr().out
     assert started[0][1:4] == ["-m", "mlflow", "ui"]
     assert command(["ui", "--uri", f"sqlite:///{tmp_path}/none.db"]) == 0

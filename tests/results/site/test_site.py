@@ -13,9 +13,10 @@ import pytest
 
 from bench.record.names import FORGET_RECALL, TEST_RECALL
 from results.__main__ import main as command
+from results.runs.groups import grouped
 from results.site.content import document
 from results.site.page import page
-from tests.results.made import EVIL, cell, cells, trajectory
+from tests.results.made import EVIL, SEEDS, STEPS, cell, cells, rows, trajectory
 from tests.results.site import browser
 from tests.results.store import record, store, table_cell
 
@@ -26,7 +27,7 @@ def made() -> str:
     """The page of the known cells, of one variant, and of a method with a hostile name."""
     special = [cell("tru", seed, params=VARIANT) for seed in (0, 1)] + [cell(EVIL, 0)]
     variants = {run.run_id: "gate=False" for run in special[:2]}
-    return page(document(cells() + special, variants, trajectory))
+    return page(document(rows(special, variants), trajectory))
 
 
 def data_of(text: str) -> dict[str, Any]:
@@ -49,9 +50,13 @@ def test_numbers_are_mean_and_deviation_with_their_runs() -> None:
     test = row["metrics"][TEST_RECALL]
     assert test["summary"]["mean"] == pytest.approx(0.28)
     assert test["summary"]["deviation"] == pytest.approx(0.01)
-    assert [one["seed"] for one in test["seeds"]] == [0, 1, 2]
+    assert [(one["request"], one["seed"]) for one in test["values"]] == [(0, 0), (0, 1), (0, 2)]
     assert test["gap"]["value"] == pytest.approx(-0.01)
-    run = row["runs"][test["seeds"][0]["run"]]
+    assert test["gap"]["low"] < -0.01 < test["gap"]["high"]
+    assert test["gap"]["over"] == ["seeds", "gold's seeds"]
+    assert test["gap"]["units"] == pytest.approx(1.0)
+    assert row["over"] == "1 request x 3 seeds"
+    run = row["runs"][test["values"][0]["run"]]
     assert (run["commit"], run["device"], run["threads"]) == ("c0ffee", "test device", "1")
     assert row["gold_figures"]["audit/membership/balanced_accuracy"] == 0.525
     assert row["marks"][FORGET_RECALL] == "best"
@@ -69,15 +74,54 @@ def test_published_values_are_beside_the_paper_s_cells_and_ablations_only() -> N
 
 def test_the_latest_run_of_a_seed_counts_and_what_is_no_number_is_shown_as_such() -> None:
     broken = cell("tru", 0, test__recall_at_20=float("nan"))
-    content = data_of(page(document([broken], {}, trajectory)))
+    content = data_of(page(document(grouped([broken], {}), trajectory)))
     found = content["rows"][0]["metrics"][TEST_RECALL]
-    assert (found["summary"], found["seeds"][0]["value"]) == (None, None)
+    assert (found["summary"], found["values"][0]["value"]) == (None, None)
+
+
+def test_requests_are_a_dimension_and_the_page_says_how_many() -> None:
+    runs = [
+        cell(
+            method, seed, params={"regime.seed": request}, test__recall_at_20=int(request) / 10 + STEPS[seed]
+        )
+        for method in ("retrain", "tru")
+        for request in ("0", "1")
+        for seed in (0, 1)
+    ]
+    row = data_of(page(document(grouped(runs, {}), trajectory)))["rows"][1]
+    found = row["metrics"][TEST_RECALL]["summary"]
+    assert (row["over"], row["cells"], row["requests"]) == ("2 requests x 2 seeds", 4, [0, 1])
+    assert (found["mean"], found["between"]) == (pytest.approx(0.045), pytest.approx(0.1 / 2**0.5))
+    assert found["deviation"] == pytest.approx(0.01 / 2**0.5)
+
+
+def test_mean_ranks_stand_on_the_page_with_their_diagram() -> None:
+    more = [
+        cell("reset", seed, backbone, regime, forget__recall_at_20=0.5)
+        for backbone in ("mgcn", "lightgcn")
+        for regime in ("user", "interaction")
+        for seed in SEEDS
+    ]
+    found = data_of(page(document(rows(more), trajectory)))["ranks"]
+    assert [(row["method"], row["rank"], row["missing"]) for row in found["rows"]] == [
+        ("tru", 1.0, 0),
+        ("mmrecun", 2.0, 0),
+        ("reset", 3.0, 0),
+    ]
+    assert found["picture"].startswith("data:image/svg+xml;base64,")
+    assert "Friedman: p" in found["verdict"]
+
+
+def test_without_a_speed_up_the_page_says_why() -> None:
+    content = data_of(made())
+    assert row_of(content, "original")["without_speed_up"] == "original: nothing is unlearned"
+    assert row_of(content, "tru")["without_speed_up"] == ""
 
 
 def test_the_same_runs_give_the_same_bytes() -> None:
     assert made() == made()
-    shuffled = page(document(cells()[::-1], {}, trajectory))
-    assert shuffled == page(document(cells(), {}, trajectory))
+    shuffled = page(document(grouped(cells()[::-1], {}), trajectory))
+    assert shuffled == page(document(rows(), trajectory))
 
 
 class _Tags(HTMLParser):
@@ -134,6 +178,10 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def open_page(driver: Any) -> Iterator[Any]:
     """A fresh page at the size of a desk; whatever a test does, nothing may be written on the console."""
     resize(driver, 1280)
+    still = {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}
+    driver.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", still
+    )  # a page that glides is clicked beside the mark
     driver.get(driver.file)
     yield driver
     assert driver.get_log("browser") == []
@@ -215,6 +263,8 @@ def test_page_filters_everything(open_page: Any) -> None:
     assert texts(open_page, 0) == ["MMRecUn", "MMRecUn"]
     choose(open_page, "Numbers", "gap")
     assert texts(open_page, column_of(open_page, "test recall@20")) == ["-0.0400", "-0.0400"]
+    choose(open_page, "Numbers", "units")
+    assert texts(open_page, column_of(open_page, "test recall@20")) == ["4 \u03c3", "4 \u03c3"]
 
 
 def test_plot_shows_points_and_gold_s_band_and_opens_them_by_keyboard(open_page: Any) -> None:
@@ -226,7 +276,7 @@ def test_plot_shows_points_and_gold_s_band_and_opens_them_by_keyboard(open_page:
     (stop,) = first.find_elements("css selector", ".point[tabindex='0']")
     open_page.execute_script("arguments[0].focus()", stop)
     first_text = one_of(open_page, "#tip").text
-    assert "test recall@20 0.3500 ± 0.0100" in first_text
+    assert "test recall@20 0.3500 ±0.0100" in first_text
     press(open_page, Keys.ARROW_RIGHT)
     assert one_of(open_page, "#tip").text != first_text
     press(open_page, Keys.ENTER)
@@ -247,7 +297,16 @@ def test_panel_shows_where_a_number_comes_from(open_page: Any) -> None:
     number = open_page.find_element("xpath", f"{row}//button[@data-metric='test/recall_at_20']")
     number.send_keys(Keys.ENTER)
     shown = one_of(open_page, "#panel").text
-    for wanted in ("0.2800 ± 0.0100", "c0ffee", "test device", "run-mgcn-user-tru-0-[]", "0.0944", "Table 1"):
+    for wanted in (
+        "0.2800 ±0.0100",
+        "1 request x 3 seeds",
+        "1 of 0.01",
+        "c0ffee",
+        "test device",
+        "run-mgcn-user-tru-0-[]",
+        "0.0944",
+        "Table 1",
+    ):
         assert wanted in shown
     assert "python -m bench -m dataset=baby backbone=mgcn regime=user method=tru seed=0,1,2" in shown
     press(open_page, Keys.ESCAPE)

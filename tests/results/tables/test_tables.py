@@ -1,68 +1,25 @@
-"""The paper's tables from a store with known content: numbers, marks, what is missing, the same bytes."""
+"""The paper's tables from a store with known content: numbers, gaps, marks, tests, what is missing."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-import shlex
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench.config.compose import expand
-from bench.record.names import FORGET_RECALL, TEST_RECALL
-from bench.record.parameters import parameters
-from results.__main__ import main as command
-from results.formats.latex import document, escaped, to_latex
+from bench.record.names import CODE_TAG, TEST_RECALL
+from results.distance.significance import sign_of
 from results.formats.markdown import to_markdown
 from results.names.headlines import GOLD
+from results.runs.at import At
 from results.runs.frame import per_user, runs
-from results.runs.settings import compared, expected
-from results.tables.layout import SMALL, TABLES, Scope, layout
-from results.tables.measured import MeasuredTable, Place, as_list, measure
-from results.tables.missing import commands, cover, one_command
+from results.tables.layout import Scope, layout
+from results.tables.measured import MeasuredTable, measure
+from results.tables.missing import missing_cells, one_command
+from results.tables.printed import text_table
 from results.tables.ranking import rank
-from results.tables.text_table import TextTable, text_table
-from tests.bench.cells import ROOT
 from tests.results.store import record, store, table_cell
-
-SCOPE = Scope(datasets=("synthetic",), backbones=("mgcn",), seeds=(0, 1, 2))
-ARGUMENTS = ["--dataset", "synthetic", "--backbone", "mgcn"]
-TEST = {"original": 0.40, "retrain": 0.35, "mmrecun": 0.30, "tru": 0.365}
-FORGET = {"original": 0.80, "retrain": 0.10, "mmrecun": 0.13, "tru": 0.05}
-STEP = {"original": 0.0, "retrain": 0.01, "mmrecun": 0.02, "tru": 0.01}
-
-
-@pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The user regime of Table 1 on three seeds, one cell of which failed; an ablation that is not in it."""
-    place = store(f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db")
-    for method in TEST:
-        for seed in (0, 1, 2):
-            metrics = {TEST_RECALL: TEST[method] + STEP[method] * seed, FORGET_RECALL: FORGET[method]}
-            failed = "it broke" if (method, seed) == ("mmrecun", 2) else ""
-            record(place, table_cell(seed, method), metrics, fail=failed)
-    record(place, table_cell(0, "tru", "method.gate=false"), {TEST_RECALL: 0.99, FORGET_RECALL: 0.0})
-    return place.uri
-
-
-@pytest.fixture(scope="module")
-def table(uri: str) -> MeasuredTable:
-    return rank(measure(layout("tru-table-1", SCOPE), runs(uri, "lethe")), lambda run: per_user(uri, run))[0]
-
-
-def at(table: MeasuredTable, method: str, title: str, regime: str = "user") -> Place:
-    (found,) = [
-        place
-        for place in table.places
-        if (place.entry.method, place.entry.labels["regime"], place.quantity.title) == (method, regime, title)
-    ]
-    return found
+from tests.results.tables.table_one import SCOPE, STEP, TEST, at
 
 
 def test_mean_and_deviation_over_seeds(table: MeasuredTable) -> None:
@@ -71,12 +28,31 @@ def test_mean_and_deviation_over_seeds(table: MeasuredTable) -> None:
     assert (found.count, found.mean, found.deviation) == (3, pytest.approx(0.375), pytest.approx(0.01))
 
 
-def test_gap_to_gold_in_units_of_its_spread(table: MeasuredTable) -> None:
+def test_gap_to_gold_is_to_every_gold_of_the_request_in_units_of_their_deviation(
+    table: MeasuredTable,
+) -> None:
     gap = at(table, "original", "test recall@20").gap
     assert gap is not None
-    assert gap.value == pytest.approx(0.40 - 0.36)
-    assert gap.units == pytest.approx(0.04 / ((0.01 + 0.02 + 0.01) / 3))
+    golds = [0.35 + 0.01 * seed for seed in range(5)]
+    assert gap.value == pytest.approx(0.40 - np.mean(golds))
+    assert gap.unit.golds == 5
+    assert gap.units == pytest.approx(0.03 / np.std(golds, ddof=1))
+    assert gap.estimate.over == ("seeds", "gold's seeds", "users")
     assert at(table, GOLD, "test recall@20").gap is None
+
+
+def test_without_five_golds_there_is_no_unit(uri: str, tmp_path: Path) -> None:
+    place = store(f"sqlite:///{tmp_path}/mlflow.db")
+    for method in (GOLD, "tru"):
+        for seed in (0, 1, 2):
+            record(place, table_cell(seed, method), {TEST_RECALL: 0.3 + STEP[method] * seed})
+    found = measure(layout("tru-table-1", SCOPE), runs(place.uri, "lethe"))
+    gap = at(found, "tru", "test recall@20").gap
+    assert gap is not None
+    assert (gap.units, gap.unit.why) == (None, "3 of 5 golds")
+    text = to_markdown(text_table(rank(found), []))
+    assert "| +0.0000 (n/a) |" in text
+    assert "n/a with fewer than 5 golds (here 3)" in text
 
 
 def test_marks_are_among_methods_and_by_the_goal(table: MeasuredTable) -> None:
@@ -86,9 +62,19 @@ def test_marks_are_among_methods_and_by_the_goal(table: MeasuredTable) -> None:
     assert forget == {"original": "", "retrain": "", "mmrecun": "best", "tru": "second"}
 
 
-def test_significance_is_tested_over_users_and_not_over_two_shared_seeds(table: MeasuredTable) -> None:
-    best = at(table, "tru", "test recall@20")
-    assert (best.better_users, best.better_seeds) == (True, None)
+def test_closeness_is_tested_against_reset_and_utility_against_gold(table: MeasuredTable) -> None:
+    closer, utility = (
+        at(table, "tru", "forget recall@20").comparison,
+        at(table, "tru", "test recall@20").comparison,
+    )
+    assert closer is not None
+    assert utility is not None
+    assert (closer.reference, utility.reference) == ("reset", GOLD)
+    assert closer.advantage.value == pytest.approx(abs(0.301 - 0.1) - abs(0.05 - 0.1))
+    assert utility.advantage.value == pytest.approx(0.375 - 0.37)
+    assert (sign_of(closer), sign_of(utility)) == ("(†)", ""), "with one request a test is conditional on it"
+    assert at(table, "original", "forget recall@20").comparison is None
+    assert at(table, GOLD, "test recall@20").comparison is None
 
 
 def test_per_user_values_of_different_orders_are_joined_by_user(uri: str) -> None:
@@ -104,20 +90,55 @@ def test_per_user_values_of_different_orders_are_joined_by_user(uri: str) -> Non
 def test_other_options_are_not_mixed_in_but_said(uri: str, table: MeasuredTable) -> None:
     assert len(at(table, "tru", "test recall@20").others) == 1
     ablation = measure(layout("tru-table-4", SCOPE), runs(uri, "lethe"))
-    assert at(ablation, "tru_without_gate", "test recall@20").values == {0: 0.99}
+    assert at(ablation, "tru_without_gate", "test recall@20").values == {At(0, 0): 0.99}
 
 
 def test_what_is_missing_and_what_failed(table: MeasuredTable) -> None:
-    assert at(table, "mmrecun", "test recall@20").lacking == (2,)
-    assert at(table, "mmrecun", "test recall@20").failed == {2: "RuntimeError: it broke"}
-    assert at(table, "tru", "test recall@20", "item").lacking == (0, 1, 2)
-    assert at(table, "tru", "retain recall@20").lacking == (0, 1, 2)  # finished, but without the metric
+    every = (At(0, 0), At(0, 1), At(0, 2))
+    assert at(table, "mmrecun", "test recall@20").lacking == every[2:]
+    assert at(table, "mmrecun", "test recall@20").failed == {At(0, 2): "RuntimeError: it broke"}
+    assert at(table, "tru", "test recall@20", "item").lacking == every
+    assert at(table, "tru", "retain recall@20").lacking == every  # finished, but without the metric
 
 
-def test_published_values_stand_beside_ours(uri: str) -> None:
-    place = store(uri)
+def test_requests_that_are_asked_for_are_averaged_and_filled(uri: str, tmp_path: Path) -> None:
+    place = store(f"sqlite:///{tmp_path}/mlflow.db")
+    for request, seed in ((0, 0), (0, 1), (1, 0)):
+        record(place, table_cell(seed, "tru", f"regime.seed={request}"), {TEST_RECALL: 0.3 + request / 10})
+    scope = Scope(("synthetic",), ("mgcn",), (0, 1), (0, 1))
+    found = measure(layout("tru-table-1", scope), runs(place.uri, "lethe"))
+    own = at(found, "tru", "test recall@20")
+    assert own.lacking == (At(1, 1),)
+    assert own.summary is not None
+    assert own.summary.mean == pytest.approx((0.3 + 0.3 + 0.4) / 3)
+    text = to_markdown(text_table(rank(found), []))
+    assert "mean over 2 requests x 2 seeds" in text
+    assert "[3/4]" in text
+    wanted = {"method": "tru", "regime": "user", "regime.seed": "1", "seed": "1"}
+    assert any(wanted.items() <= cell.items() for cell in missing_cells([found]))
+    assert "regime.seed=" in one_command(missing_cells([found]))
+    only = measure(layout("tru-table-1", SCOPE), runs(place.uri, "lethe"))
+    assert at(only, "tru", "test recall@20").values == {At(0, 0): 0.3, At(0, 1): 0.3}
+
+
+def test_runs_of_other_code_are_left_out_and_said(tmp_path: Path) -> None:
+    place = store(f"sqlite:///{tmp_path}/mlflow.db")
+    record(place, table_cell(0, "tru"), {TEST_RECALL: 0.3})
+    edited = record(place, table_cell(1, "tru"), {TEST_RECALL: 0.9}, tags={CODE_TAG + "method": "edited"})
+    record(place, table_cell(2, "tru"), {TEST_RECALL: 0.3}, tags={CODE_TAG + "measure": "older"})
+    found = rank(measure(layout("tru-table-1", SCOPE), runs(place.uri, "lethe")))
+    own = at(found, "tru", "test recall@20")
+    assert own.values == {At(0, 0): 0.3, At(0, 2): 0.3}
+    text = to_markdown(text_table(found, []))
+    assert "| 0.3000<sup>§</sup> ± 0.0000 [2/3] |" in text
+    assert f"1 run of other code of method or backbone left out: {edited}." in text
+    assert "§ other harness code:" in text
+
+
+def test_published_values_stand_beside_ours(tmp_path: Path) -> None:
+    place = store(f"sqlite:///{tmp_path}/mlflow.db")
     record(place, ["dataset=baby", "method=tru", "audit=standard", "seed=0"], {TEST_RECALL: 0.09})
-    found = measure(layout("tru-table-1", Scope(("baby",), ("mgcn",), (0,))), runs(uri, "lethe"))
+    found = measure(layout("tru-table-1", Scope(("baby",), ("mgcn",), (0,))), runs(place.uri, "lethe"))
     own = at(found, "tru", "test recall@20")
     assert own.published is not None
     assert (own.published.value, own.difference) == (0.0944, pytest.approx(-0.0044))
@@ -128,228 +149,3 @@ def test_a_method_that_is_not_here_is_said_to_be_unavailable() -> None:
     spec = layout("tru-table-1", Scope(("synthetic",), ("nosuch",)))
     found = measure(spec, [])
     assert all("backbone=nosuch is not known" in place.unavailable for place in found.places)
-
-
-@pytest.mark.parametrize("form", ["markdown", "latex", "csv"])
-def test_the_same_runs_give_the_same_bytes(uri: str, form: str, tmp_path: Path) -> None:
-    files = [tmp_path / "first", tmp_path / "second"]
-    for file in files:
-        arguments = ["tru-table-1", *ARGUMENTS, "--uri", uri, "--format", form, "--out", str(file)]
-        assert command(arguments) == 0
-    assert files[0].read_bytes() == files[1].read_bytes()
-    assert len(files[0].read_bytes()) > 500
-
-
-def test_markdown(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(["tru-table-1", *ARGUMENTS, "--uri", uri]) == 0
-    text = capsys.readouterr().out
-    assert "| MGCN | synthetic | user | TRU | **0.3750**<sup>†</sup> ± 0.0100 | +0.0150 (1.1) |" in text
-    assert "| <ins>0.3100</ins> ± 0.0141 [2/3] |" in text
-    assert "- failed: RuntimeError: it broke" in text
-    assert "missing" in text
-    widths = {line.count(" | ") for line in text.splitlines() if line.startswith("| ")}
-    assert len(widths) == 1
-
-
-def test_csv_has_every_place_unrounded(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(["tru-table-1", *ARGUMENTS, "--uri", uri, "--format", "csv"]) == 0
-    lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert len(lines) == 3 * 4 * 5
-    (tru,) = [x for x in lines if (x["regime"], x["method"], x["metric"]) == ("user", "tru", TEST_RECALL)]
-    assert float(tru["mean"]) == pytest.approx(0.375)
-    assert float(tru["users_p_holm"]) < 0.05
-    assert (tru["state"], len(tru["runs"].split())) == ("complete", 3)
-
-
-def printed(table: MeasuredTable) -> TextTable:
-    return text_table(table, [])
-
-
-def test_latex_has_booktabs_rules_merged_labels_and_a_header_of_two_lines(table: MeasuredTable) -> None:
-    text = to_latex(printed(table))
-    for part in (
-        r"\toprule",
-        r"\midrule",
-        r"\bottomrule",
-        r"\multirow{12}{*}{MGCN}",
-        r"\multirow{4}{*}{user}",
-    ):
-        assert part in text
-    assert r"\multicolumn{2}{c}{test recall@20}" in text
-    assert r"\textbf{0.3750}\textsuperscript{$\dagger$} $\pm$ 0.0100" in text
-    body = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
-    columns = len(re.findall(r"[lr]", re.search(r"\\begin{tabular}{(\w+)}", text)[1]))  # type: ignore[index]
-    for line in body.splitlines():
-        if line.endswith(r"\\"):
-            merged = sum(int(width) - 1 for width in re.findall(r"\\multicolumn{(\d+)}", line))
-            assert line.count(" & ") + 1 + merged == columns
-    assert "_" not in re.sub(r"\\_|%.*|\\label{.*}", "", text)
-
-
-def test_a_table_that_is_too_long_for_a_page_becomes_several() -> None:
-    long = measure(layout("tru-table-1", Scope(seeds=(0,), backbones=("nosuch", "nothing"))), [])
-    text = to_latex(printed(long))
-    assert text.count(r"\begin{table*}") == text.count(r"\end{table*}") == 2
-    assert r"\label{tab:tru-table-1-2}" in text
-    assert "part 1 of 2" in text
-    assert text.index("No run is in this table") > text.index("part 2 of 2")
-
-
-def test_latex_specials_are_escaped() -> None:
-    assert escaped("a_b & 5 % {x} ±") == r"a\_b \& 5 \% \{x\} $\pm$"
-
-
-@pytest.mark.parametrize("name", ["tru-table-1", "tru-table-4"])
-def test_latex_compiles(uri: str, name: str, tmp_path: Path) -> None:
-    program = next((p for p in ("tectonic", "pdflatex") if shutil.which(p)), None)
-    if program is None:
-        pytest.skip("neither tectonic nor pdflatex is installed; the structure is tested above")
-    assert command([name, "--uri", uri, *ARGUMENTS, "--format", "latex", "--out", str(tmp_path / "t")]) == 0
-    (tmp_path / "t.tex").write_text(document((tmp_path / "t").read_text()))
-    flags = ["-interaction=nonstopmode", "-halt-on-error"] if program == "pdflatex" else []
-    done = subprocess.run(
-        [program, *flags, "t.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=120
-    )
-    if "not found" in done.stdout and ".sty" in done.stdout:
-        pytest.skip("a LaTeX package is missing: booktabs, multirow, graphicx and geometry are needed")
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert (tmp_path / "t.pdf").stat().st_size > 1000
-
-
-def test_cover_is_exact_and_merges() -> None:
-    cells = [{"a": a, "b": b} for a in "12" for b in "xyz"] + [{"a": "3", "b": "x"}, {"a": "1", "c": "q"}]
-    products = cover(cells)
-    expanded = [
-        {"a": a, "b": b} for product in products if "b" in product for a in product["a"] for b in product["b"]
-    ]
-    assert sorted(map(str, expanded)) == sorted(str(cell) for cell in cells if "b" in cell)
-    assert len(products) == 3
-
-
-def test_commands_of_one_cell_and_of_a_sweep() -> None:
-    cell = {"dataset": "baby", "method": "tru", "audit": "none", "seed": "0"}
-    assert commands([cell]) == ["python -m bench dataset=baby method=tru audit=none seed=0"]
-    assert commands([cell, {**cell, "seed": "1"}], ["tracking.uri=u"]) == [
-        "python -m bench -m dataset=baby method=tru audit=none seed=0,1 tracking.uri=u"
-    ]
-
-
-def test_the_one_command_runs_exactly_what_is_missing() -> None:
-    cells = [
-        {"dataset": "synthetic_tiny", "method": "tru", "seed": "0"},
-        {"dataset": "synthetic_tiny", "method": "tru", "method.gate": "false", "seed": "1"},
-        {"dataset": "synthetic_tiny", "method": "original", "seed": "0"},
-    ]
-    words = shlex.split(one_command(cells))
-    assert words[:4] == ["python", "-m", "bench", "-m"]
-    found = [
-        (c.method.name, getattr(c.method.options, "gate", None), c.seed) for c in expand(words[4:], True)
-    ]
-    assert sorted(found, key=str) == [("original", None, 0), ("tru", False, 1), ("tru", True, 0)]
-
-
-def test_missing_on_the_command_line(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
-    scope = [*ARGUMENTS, "--seed", "0", "--uri", uri]
-    assert command(["tru-table-1", *scope, "--missing"]) == 0
-    text = capsys.readouterr().out
-    assert text.startswith("python -m bench -m dataset=synthetic backbone=mgcn regime=")
-    assert f"tracking.uri={uri}" in text
-
-
-def cells_of(names: list[str], scope: Scope) -> set[str]:
-    """What the tables need, as text that tells different cells apart."""
-    specs = [layout(name, scope) for name in names]
-    lists = {
-        tuple(as_list(spec.overrides_of(entry, quantity)))
-        for spec in specs
-        for entry in spec.entries
-        for quantity in spec.quantities
-    }
-    found = set()
-    for overrides, (labels, params) in zip(lists, expected(list(lists)), strict=True):
-        audit = next(text for text in overrides if text.startswith("audit="))
-        about = (sorted(labels.items()), sorted(params.items()), audit)
-        found |= {str((*about, seed)) for spec in specs for seed in spec.seeds}
-    return found
-
-
-@pytest.mark.parametrize(
-    ("experiment", "scope"), [("tru_tables", Scope(seeds=(0,))), ("tru_tables_small", SMALL)]
-)
-def test_the_experiment_is_exactly_what_the_tables_need(experiment: str, scope: Scope) -> None:
-    found = []
-    for config in expand([f"experiment={experiment}", "seed=0"], False):
-        labels = {
-            "dataset": config.data_name,
-            "backbone": config.backbone.name,
-            "regime": config.regime.name,
-            "method": config.method.name,
-        }
-        params = sorted(compared(parameters(config)).items())
-        found.append(str((sorted(labels.items()), params, f"audit={config.audit.name}", config.seed)))
-    assert len(found) == len(set(found))
-    assert set(found) == cells_of([name for name in TABLES if name.startswith("tru-")], scope)
-
-
-def test_a_key_on_the_command_line_replaces_what_an_experiment_sweeps() -> None:
-    found = expand(["experiment=tru_tables_small", "seed=7", "backbone=mgcn", "regime=item"], False)
-    assert {(c.seed, c.backbone.name, c.regime.name) for c in found if c.poison.name == "none"} == {
-        (7, "mgcn", "item")
-    }
-    assert [c.method.name for c in expand(["experiment=demo", "method=tru"], False)] == ["tru"]
-
-
-def test_every_table_is_made_of_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    for name in TABLES:
-        scope = ["--small"] if name != "backbone-reference" else ["--backbone", "mgcn"]
-        assert command([name, "--uri", f"sqlite:///{tmp_path}/none.db", *scope]) == 0
-        text = capsys.readouterr().out
-        assert "No run is in this table." in text
-        assert "python -m bench" in text
-
-
-def test_explain(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
-    place = ["tru-table-1", "mgcn/synthetic/user/tru", "test recall@20", *ARGUMENTS, "--uri", uri]
-    assert command(["explain", *place]) == 0
-    text = capsys.readouterr().out
-    for part in (
-        "measured: 0.375000",
-        "seed 2: 0.385000",
-        "device test device",
-        "code 0000",
-        "method.gate=True",
-    ):
-        assert part in text
-    assert command(["explain", "tru-table-1", "mgcn/baby/user/tru", "forget/recall_at_20", "--uri", uri]) == 0
-    text = capsys.readouterr().out
-    assert "published: 0.0000" in text
-    assert "arXiv:2604.02183 v1, Table 1" in text
-    assert "note B2.1" in text
-
-
-@pytest.mark.parametrize(
-    ("row", "column", "complaint"),
-    [("mgcn/nosuch/user/tru", "x", "row=mgcn/nosuch"), ("mgcn/baby/user/tru", "nosuch", "column=nosuch")],
-)
-def test_explain_names_what_it_does_not_find(
-    row: str, column: str, complaint: str, uri: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert command(["explain", "tru-table-1", row, column, "--uri", uri]) == 2
-    assert complaint in capsys.readouterr().err
-
-
-def test_help_imports_nothing_heavy() -> None:
-    program = (
-        "import sys\nfrom results.__main__ import parser\nparser()\n"
-        "heavy = {'torch', 'mlflow', 'pandas', 'scipy', 'matplotlib', 'hydra'}\n"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"
-
-
-def test_small_markdown_of_a_single_label_table() -> None:
-    text = to_markdown(printed(measure(layout("backbone-reference", Scope(backbones=("mgcn",))), [])))
-    assert "| MGCN | missing | 0.0964<sup>a</sup>" in text.replace("<sup>b</sup>", "<sup>a</sup>")
