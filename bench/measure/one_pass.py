@@ -23,8 +23,9 @@ RETAINED, FORGOTTEN, VALID, TEST = 1, 2, 4, 8
 """Bits of a pair: which set it belongs to."""
 OF_FORGOTTEN_ITEM, RANKED = 16, 128
 """Bits of a place in a list: whether its item is that of a forgotten pair, whether it has an item at all."""
-CPU_BLOCK = 2**20
-"""Scores of one block on a CPU: what is computed on them stays in its caches."""
+CPU_BLOCK = 2**19
+"""Scores of one block on a CPU: what is computed on them stays in its caches. Twice as many were seen to take
+1.5 times as long, depending on what else the machine did."""
 WORKING_COPIES = 8
 """Matrices of the size of a block that are held at once."""
 

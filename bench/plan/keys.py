@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.cache.content import digest
 from bench.config.schema import CellConfig, Choice, as_json
-from bench.config.source import code_digest
+from bench.config.source import code_digest, module_digest
 from bench.plan.code import stage_digest
 from bench.plan.request import regime_of
 from datasets.validation import DataSummary
@@ -38,7 +38,7 @@ def data_key(config: CellConfig, identity: dict[str, Any]) -> str:
 def used_data_key(key: str, summary: DataSummary) -> str:
     """Key of what is used of a data set: another one where pairs of it are dropped (``datasets.cold``)."""
     dropped = summary.valid_of_cold_users + summary.test_of_cold_users
-    return digest("data", {"read": key, "dropped": "held-out pairs of cold users"}) if dropped else key
+    return digest("data", {"read": key, "code": module_digest("datasets.cold")}) if dropped else key
 
 
 def cell_keys(config: CellConfig, data: str, request_file: str, device: str) -> CellKeys:

@@ -83,9 +83,8 @@ def train(
     progress: Progress,
     item_graph_seconds: float = 0.0,
 ) -> TrainingRecord:
-    """Train ``model`` on ``data`` and leave it with the weights of its best validation epoch.
-
-    With ``config.stop == "fixed"`` these are the weights of the last epoch.
+    """Train ``model`` on ``data``; it is left with the weights of its best validation epoch, or the last one
+    where ``config.stop`` is ``fixed``.
 
     Args:
         item_graph_seconds: what building the item graphs cost that came with ``data`` ready-made
@@ -95,25 +94,20 @@ def train(
         TrainingDiverged: if the loss stops being finite.
         InputError: if the loss was to be compiled and cannot be.
     """
-    device = data.train.device
     seed_everything(seed, "train")
-    watch = Stopwatch(device, counting=not config.compile)
+    watch = Stopwatch(data.train.device, counting=not config.compile)
     watch.add(item_graph_seconds)
-    with watch.running():  # building graphs and tables is part of what retraining costs
-        model.bind(data)
-        sampler = TripleSampler(data.train, data.train, data.num_items, generator(seed, "sampling", device))
+    sampler = _bound(model, data, seed, watch)
     probe = ValidationProbe(data.train, data.valid, data.num_users, data.num_items, chunk_scores)
     optimiser, schedule = _optimiser(model, config)
     objective, warmup_seconds = _warm_objective(model, data, config, len(sampler))
     kept, stopped_by = (_Last(), "fixed") if config.stop == "fixed" else (_Best(model), "max_epochs")
     curve: list[dict[str, float]] = []
-    epoch = 0
     for epoch in range(1, config.epochs + 1):
         with watch.running(), matmul_precision(config.matmul_precision):
             loss = train_epoch(model, sampler, optimiser, config.batch_size, objective)
             schedule.step()
-        if not math.isfinite(loss):
-            raise TrainingDiverged(f"the training loss is {loss} in epoch {epoch}; lower train.learning_rate")
+        _check(loss, epoch)
         if epoch % config.eval_every and epoch < config.epochs:
             continue
         recall = probe(model)
@@ -134,12 +128,25 @@ def train(
         steps=epoch * sampler.num_batches(config.batch_size),
         examples=epoch * len(sampler),
         stopped_by=stopped_by,
-        device=describe(device),
+        device=describe(data.train.device),
         curve=curve,
         item_graph_seconds=item_graph_seconds,
         propagations=watch.propagations,
         processor_share=watch.processor_share,
     )
+
+
+def _bound(model: Recommender, data: InteractionData, seed: int, watch: Stopwatch) -> TripleSampler:
+    """Bind the model; the sampler of its triples. Graphs and tables are part of what retraining costs."""
+    with watch.running():
+        model.bind(data)
+        own = generator(seed, "sampling", data.train.device)
+        return TripleSampler(data.train, data.train, data.num_items, own)
+
+
+def _check(loss: float, epoch: int) -> None:
+    if not math.isfinite(loss):
+        raise TrainingDiverged(f"the training loss is {loss} in epoch {epoch}; lower train.learning_rate")
 
 
 def _optimiser(

@@ -48,7 +48,9 @@ def table(folder: Path) -> dict[tuple[object, object], object]:
 
 def timed(name: str) -> bool:
     """Whether a metric is or depends on a wall-clock time."""
-    return "seconds" in name or "speedup" in name
+    return name.startswith("time/") or any(
+        part in name for part in ("seconds", "processor_share", "break_even")
+    )
 
 
 def killed_sweep(

@@ -200,10 +200,13 @@ def test_other_options_are_a_row_of_their_own_and_other_requests_are_not(tmp_pat
     record(place, table_cell(0, "tru", "regime.seed=1"), {TEST_RECALL: 0.4})
     record(place, table_cell(0, "tru", "method.gate=false"), {TEST_RECALL: 0.2})
     record(place, table_cell(0, "tru", "train.batch_size=99"), {TEST_RECALL: 0.1})
+    record(place, table_cell(0, "tru", "evaluate.candidates=remaining"), {TEST_RECALL: 0.4})
+    record(place, table_cell(0, "tru", "evaluate.lists=7"), {TEST_RECALL: 0.3})
     found = runs(place.uri, "lethe")
     table = leaderboard(grouped(found, variants(found)))
     assert table.labels[-1] == "options"
-    assert [names[-1] for names, _ in table.rows] == ["default", "gate=False", "train.batch_size=99"]
+    options = [names[-1] for names, _ in table.rows]
+    assert options == ["default", "evaluate.candidates=remaining", "gate=False", "train.batch_size=99"]
     assert table.rows[0][1][0].plain == "2 requests x 1 seed"
 
 
