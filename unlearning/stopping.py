@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from datasets.interactions import InteractionData
+from datasets.pairs import PairIndex
 from models.base import Recommender
 from unlearning.base import Problem, trainable
 
@@ -54,22 +54,15 @@ def recall_on_validation(model: Recommender, data: InteractionData, k: int = 20)
     was_training = model.training
     model.eval()
     scorer = model.scorer()
-    counts = torch.bincount(data.valid[0], minlength=data.num_users)
-    total = torch.zeros((), dtype=torch.float64, device=counts.device)
-    users = counts.nonzero().squeeze(1)
+    known, wanted = (PairIndex(pairs, data.num_users, data.num_items) for pairs in (data.train, data.valid))
+    total = torch.zeros((), dtype=torch.float64, device=data.valid.device)
+    users = wanted.counts.nonzero().squeeze(1)
     for chunk in users.split(max(1, _CHUNK_SCORES // data.num_items)):
         scores = scorer(chunk)
-        scores[_pairs_of(chunk, data.train)] = -torch.inf
+        scores[known.rows(chunk)] = -torch.inf
         targets = torch.zeros_like(scores, dtype=torch.bool)
-        targets[_pairs_of(chunk, data.valid)] = True
+        targets[wanted.rows(chunk)] = True
         hits = targets.gather(1, scores.topk(min(k, data.num_items), dim=1).indices).sum(dim=1)
-        total += (hits.double() / counts[chunk]).sum()
+        total += (hits.double() / wanted.counts[chunk]).sum()
     model.train(was_training)
     return float(total / max(len(users), 1))
-
-
-def _pairs_of(users: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
-    """The columns of ``pairs`` whose user is in ``users`` (sorted), as (position in ``users``, item)."""
-    slots = torch.searchsorted(users, pairs[0].contiguous()).clamp(max=len(users) - 1)
-    own = users[slots] == pairs[0]
-    return slots[own], pairs[1][own]

@@ -158,9 +158,8 @@ class _Composer:
     def _is_plain_value(self, override: Override) -> bool:
         """Whether an override changes a value of the composed configuration and chooses no group."""
         key = override.key_or_group
-        if override.type is not OverrideType.CHANGE or override.package is not None:
-            return False
-        if "/" in key or key.startswith("hydra"):
+        changes = override.type is OverrideType.CHANGE and override.package is None
+        if not changes or "/" in key or key.startswith("hydra"):
             return False
         if () not in self._bases:
             self._bases[()] = _compose((), with_hydra=False)
@@ -199,9 +198,7 @@ def _sweep_lists(overrides: list[str], multirun: bool) -> tuple[list[str], list[
     if not (multirun or str(master.mode).endswith("MULTIRUN")):
         return shared, [overrides], False
     if master.sweeper._target_ != SWEEPER:
-        raise InputError(
-            "hydra/sweeper cannot be chosen: sweeps are planned before Hydra starts; leave it out."
-        )
+        raise InputError("hydra/sweeper cannot be chosen, because sweeps are planned here: leave it out.")
     params = {str(key): str(value) for key, value in (master.sweeper.params or {}).items()}
     lines = _lines(params.pop(UNION, ""))
     cells: dict[tuple[str, ...], list[str]] = {}
@@ -223,11 +220,11 @@ def _product(from_config: Sequence[str], overrides: Sequence[str]) -> list[list[
     """
     given = {_parsed(text).key_or_group for text in overrides}
     kept = [text for text in from_config if _parsed(text).key_or_group not in given]
-    choices: dict[str, list[str]] = {}
+    written: dict[str, list[str]] = {}
     for override in OverridesParser.create().parse_overrides([*kept, *overrides]):
         key = override.get_key_element()
-        choices[key] = [f"{key}={value}" for value in _values(override)]
-    return [list(cell) for cell in itertools.product(*choices.values())]
+        written[key] = [f"{key}={value}" for value in _values(override)]
+    return [list(cell) for cell in itertools.product(*written.values())]
 
 
 def _values(override: Override) -> list[str]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from bench.measure.evaluate import HEADLINE_K, KS, top_items
-from datasets.pairs import PairIndex
+from datasets.pairs import PairIndex, PairSet
 from models.base import Scorer
 
 RETAINED, FORGOTTEN, VALID, TEST = 1, 2, 4, 8
@@ -69,19 +69,19 @@ class Marks:
         self.num_users = len(next(iter(sets.values())).counts)
         self.num_items = next(iter(sets.values())).num_items
         self._sets = sets
-        own = torch.cat([index.keys for index in sets.values()])
-        self._keys, place = own.unique(return_inverse=True)
+        users, own = (torch.cat([getattr(i, side) for i in sets.values()]) for side in ("users", "items"))
+        self._pairs = PairSet(torch.stack([users, own]), self.num_items)
         bits = torch.cat([torch.full_like(index.keys, bit) for bit, index in sets.items()])
         # A set holds a pair once, so the sum of its bits is their union.
-        self._bits = torch.zeros_like(self._keys).index_add_(0, place, bits).to(torch.uint8)
+        place, _ = self._pairs.find(users, own)
+        self._bits = torch.zeros_like(self._pairs.keys).index_add_(0, place, bits).to(torch.uint8)
         self._items = torch.zeros(self.num_items, dtype=torch.uint8, device=own.device)
         self._items[items] = OF_FORGOTTEN_ITEM
 
     def of(self, users: Tensor, items: Tensor) -> Tensor:
         """Bits of the pairs of ``users`` [B] with ``items`` [B, K]: uint8 [B, K]."""
-        wanted = users[:, None] * self.num_items + items
-        place = torch.searchsorted(self._keys, wanted).clamp_(max=len(self._keys) - 1)
-        bits: Tensor = self._bits[place] * (self._keys[place] == wanted)
+        place, there = self._pairs.find(users[:, None], items)
+        bits: Tensor = self._bits[place] * there
         return bits + self._items[items]
 
     def counts(self, pairs: int) -> Tensor:
