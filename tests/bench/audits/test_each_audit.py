@@ -132,6 +132,7 @@ def test_the_distance_to_golds_area_is_that_of_the_worst_rate() -> None:
     audit = Relearn(cell.context, options)
     with evaluating(cell.moved) as moved, evaluating(cell.gold) as gold:
         away, own = audit.figures(moved), audit.figures(gold)
+    assert float(own["area_at_0.1"]) > 1.2 * float(own["area_at_0.001"])
     gaps = [float(own[f"area_at_{rate}"]) - float(away[f"area_at_{rate}"]) for rate in ("0.001", "0.1")]
     assert min(gaps) > 0
     assert away["from_gold"] == pytest.approx(max(gaps))
@@ -155,6 +156,8 @@ def test_shadow_parts_are_disjoint_equal_and_of_the_retain_set(regime: str) -> N
     units = [p.users if regime == "user" else _keys(p.forget) for p in parts]
     assert not torch.isin(*units).any()
     assert abs(len(units[0]) - len(units[1])) <= 1
+    whole = len(retain.train[0].unique()) if regime == "user" else retain.train.shape[1]
+    assert len(units[0]) == round(0.2 * whole)
     assert all(torch.isin(_keys(part.forget), _keys(retain.train)).all() for part in parts)
     shadow = _keys(audit._left_out.apply(retain).train)
     assert not torch.isin(_keys(parts[0].forget), shadow).any()

@@ -134,7 +134,8 @@ def test_the_forgotten_are_held_against_others_as_active(regime: str) -> None:
     data = planted_data("none")
     ratio = 0.01 if regime == "interaction" else 0.2
     context = context_of(data, draw(RequestOptions(name=regime, ratio=ratio), data))  # type: ignore[arg-type]
-    audit, request, side = Trace(context), context.request, int(regime == "item")
+    request, side = context.request, int(regime == "item")
+    audit = Trace(context, TraceOptions(ratio=1.0 if regime == "interaction" else 1.5))
     gone = torch.cat([request.users, request.items]) if regime != "interaction" else request.forget[0]
     forgotten, controls, references = audit._forgotten, audit._controls, audit._references
     assert set(forgotten) <= set(gone.tolist())
@@ -142,7 +143,8 @@ def test_the_forgotten_are_held_against_others_as_active(regime: str) -> None:
     assert not set(controls) & set(references)
     left = context.retain if regime == "interaction" else data
     activity = torch.bincount(left.train[side]).numpy()
-    assert (np.abs(np.log1p(activity[forgotten]) - np.log1p(activity[controls])) <= np.log(2) + 1e-9).all()
+    gaps = np.abs(np.log1p(activity[forgotten]) - np.log1p(activity[controls]))
+    assert (gaps <= np.log(audit.options.ratio) + 1e-9).all()
 
 
 def test_options_reach_the_search_for_traces() -> None:
