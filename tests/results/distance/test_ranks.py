@@ -85,6 +85,17 @@ def test_of_a_store_default_and_tuned_rows_are_ranked_and_ablations_are_not() ->
     assert found.mean_ranks["tru"] < found.mean_ranks["mmrecun"]
 
 
+def test_other_training_is_another_setting_and_not_another_method() -> None:
+    params = {"train.max_epochs": "3"}
+    seeds = {"retrain": range(5), "tru": range(3), "mmrecun": range(3)}
+    other = [cell(m, s, params=params) for m, own in seeds.items() for s in own]
+    found = ranks(rows(other, {run.run_id: "train.max_epochs=3" for run in other}))
+    assert set(found.methods) == {"tru", "mmrecun"}
+    assert ("baby", "mgcn", "user", "train.max_epochs=3") in found.scores
+    assert len(found.scores) == 5
+    assert found.missing("tru") == 0
+
+
 def test_without_five_golds_a_setting_has_no_scores_and_the_table_says_why() -> None:
     found = ranks(grouped([cell(m, s) for m in ("retrain", "tru") for s in (0, 1, 2)], {}))
     assert not found.scores
