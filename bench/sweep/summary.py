@@ -53,7 +53,7 @@ COLUMNS = (
     Column(MIA_BALANCED_ACCURACY, "attack\nbal. acc.", "gold", "{:.3f}"),
     Column(SPEEDUP, "\nspeed-up", "high", "{:,.1f}x"),
     Column(STEPS, "\nsteps", None, "count"),
-    Column(PROPAGATIONS, "propa-\ngations", None, "count"),
+    Column(PROPAGATIONS, "\nprop.", None, "count"),
 )
 
 
@@ -110,6 +110,8 @@ def _notes(rows: Sequence[Row]) -> list[str]:
         "retain, forget and the attack: closest to retrain's value is best. speed-up: over gold to its best "
         "epoch, marked for methods that forget, not for controls."
     ]
+    if any(PROPAGATIONS in row.metrics for row in rows):
+        lines.append("steps: of the gradient; prop.: products of a graph operator.")
     if any(row.metrics.get(CONTENDED) for row in rows):
         lines.append(f"{SHARED_SIGN} the processors were shared with others while one of the clocks ran.")
     found = _without_speed_up(rows)
@@ -186,9 +188,9 @@ def _may_be_marked(column: Column, row: Row, rows: Sequence[Row]) -> bool:
 def _text(column: Column, row: Row, mark: str) -> str:
     value = row.metrics.get(column.metric)
     if value is None:
-        return "-  " if column.goal else "- "
+        return "-  " if column.goal else "-"
     if column.pattern == "count":
-        return f"{_count(value)} "
+        return _count(value)
     shared = SHARED_SIGN if column.metric == SPEEDUP and row.metrics.get(CONTENDED) else ""
     return f"{shared}{column.pattern.format(value)}{mark:<2}"
 
