@@ -40,7 +40,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "ascent": {"form": "ascent", "epochs": 20, "alpha": 0.8, "reverse_lr": 200.0},
 }
 
-QUICK: dict[str, dict[str, Any]] = {"unlearnrec": {"epochs": 2}}
+QUICK: dict[str, dict[str, Any]] = {"unlearnrec": {"epochs": 2}, "gnndelete": {"epochs": 20}}
 """Options that keep a test over all methods quick, where the defaults train for long before any request."""
 
 
