@@ -66,7 +66,7 @@ def _main(argv: list[str], known: argparse.Namespace, command: str, present: Pre
         return run_application(cell_job, argv)
     grid = expand_grid(known.overrides, known.multirun, known.config_dir)
     if not grid.multirun:
-        argv += grid.tuned[0]
+        argv += grid.added[0]
     if known.cfg:
         return run_application(cell_job, argv)
     prepare_process(any(config.run.deterministic for config in grid.configs))
