@@ -7,6 +7,7 @@ apart goes with each cell as ``variant``: into the plan, the table at the end, a
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from functools import cache
 
@@ -54,8 +55,10 @@ def as_override(variant: str) -> list[str]:
     """What tells a job its variant; nothing where there is none."""
     if not variant:
         return []
-    escaped = variant.replace("\\", "\\\\").replace("'", "\\'")
-    return [f"variant='{escaped}'"]
+    # Hydra reads a backslash as itself but where it stands before a quote.
+    escaped = re.sub(r"(\\*)'", lambda found: f"{found[1] * 2}\\'", variant)
+    ending = re.search(r"\\*$", variant)
+    return [f"variant='{escaped}{ending[0] if ending else ''}'"]
 
 
 def told(config: CellConfig, variant: str) -> CellConfig:

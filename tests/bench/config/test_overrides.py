@@ -22,10 +22,13 @@ def test_options_are_told_and_labels_and_places_are_not() -> None:
 
 def test_a_variant_of_any_length_fits_a_name() -> None:
     long = variant_of([f"method.option_{number}={number}" for number in range(99)], tuned=False)
-    assert len(long) == LONGEST and long.endswith("...")
+    assert len(long) == LONGEST
+    assert long.endswith("...")
 
 
-@pytest.mark.parametrize("variant", ["epochs=2", "name='it''s, here' modules=[id,fusion]", "back\\slash=1"])
+@pytest.mark.parametrize(
+    "variant", ["epochs=2", "name='it\\'s, here' modules=[id,fusion]", "a\\b=1", "path=c:\\"]
+)
 def test_a_job_reads_the_variant_as_it_was_told(variant: str) -> None:
     (told,) = as_override(variant)
     assert parsed(told).value() == variant

@@ -161,5 +161,6 @@ def test_swept_options_tell_rows_apart_beside_the_method_or_below() -> None:
     ]
     below = swept(long)
     assert [line.split()[:2] for line in below if line.startswith("tru")] == [["tru", "[1]"], ["tru", "[2]"]]
-    assert "[1] repair_batches=3 lambda_fusion=0.001" in below and "[2] repair_batches=5" in below
+    assert "[1] repair_batches=3 lambda_fusion=0.001" in below
+    assert "[2] repair_batches=5" in below
     assert max(map(len, below)) <= 80
