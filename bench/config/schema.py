@@ -77,6 +77,8 @@ class RunConfig:
     """CPU threads of one cell; null shares the cores evenly between parallel jobs."""
     retry_failed: bool = False
     """Run cells again whose latest run failed."""
+    save_model: bool = False
+    """Keep the unlearned model with the cell's run (``bench/cell/saved.py``)."""
     stage: Stage = "cell"
     """What a job does: the cell, or only the training of a model that it needs; set by the sweep itself."""
 
