@@ -21,6 +21,7 @@ INK = "ink"
 ORDER = (
     *("tru", "mmrecun", "finetune", "reset", "graph_only", "ultrare", "multidelete", "scalegun"),
     *("neg_grad", "neg_grad_plus", "relabel", "ssd", "rrl", "bad_teacher", "scrub"),
+    *("sisa", "receraser"),
 )
 """Known methods keep their look whatever else a store holds."""
 
