@@ -33,6 +33,7 @@ from bench.record.names import (
 from bench.record.parameters import parameters
 from bench.record.progress import phase, reporting
 from bench.record.store import Store
+from bench.train.likeness import BEST_EPOCH, BEST_RECALL
 from bench.train.loop import TrainingRecord
 from datasets.validation import DataSummary
 
@@ -171,7 +172,8 @@ def _training_metrics(role: str, record: TrainingRecord) -> dict[str, float]:
     share = record.processor_share
     return ({} if share is None else {f"train/{role}_processor_share": share}) | {
         f"train/{role}_epochs": record.epochs,
-        f"train/{role}_best_epoch": record.best_epoch,
+        BEST_EPOCH.format(role): record.best_epoch,
+        BEST_RECALL.format(role): record.best_recall,
         f"train/{role}_seconds": record.seconds,
         f"train/{role}_warmup_seconds": record.warmup_seconds,
     }
