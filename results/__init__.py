@@ -24,7 +24,7 @@ def cells(uri: str | None = None, experiment: str | None = None) -> pd.DataFrame
         of its labels), every option (``method.epochs``), every metric (``test/recall_at_20``). Empty
         where there is none.
     """
-    from bench.frame import options_of
+    from bench.objects.frame import options_of
     from results.names.store import EXPERIMENT, default_uri
     from results.runs.frame import frame, latest, runs
     from results.runs.settings import variants

@@ -11,7 +11,7 @@ import itertools
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,12 @@ from hydra.errors import (
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from bench.config.overrides import as_override, parsed, stated_options, told, variant_of
 from bench.config.registry import registry
 from bench.config.schema import CONFIG_DIR as CONFIG_DIR
 from bench.config.schema import CellConfig, build, parse_cell
 from bench.config.source import options_of
 from bench.config.tuned import search_file, tuned_overrides
+from bench.overrides import as_override, parsed, stated_options, variant_of
 from datasets.errors import InputError, choices, place
 
 CONFIG_NAME = "config"
@@ -97,7 +97,7 @@ def _settled(
     tuned = [_tuned(*pair, config_dir) for pair in zip(configs, cells, strict=True)]
     variants = [variant_of(cell, bool(more)) for cell, more in zip(cells, tuned, strict=True)]
     configs = [
-        told(parse_cell(plain(composer.compose(cell + more))) if more else config, variant)
+        replace(parse_cell(plain(composer.compose(cell + more))) if more else config, variant=variant)
         for config, cell, more, variant in zip(configs, cells, tuned, variants, strict=True)
     ]
     added = [more + as_override(variant) for more, variant in zip(tuned, variants, strict=True)]

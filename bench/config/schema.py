@@ -78,7 +78,7 @@ class RunConfig:
     retry_failed: bool = False
     """Run cells again whose latest run failed."""
     save_model: bool = False
-    """Keep the unlearned model with the cell's run (``bench/cell/saved.py``)."""
+    """Keep the unlearned model with the cell's run (``bench/objects/saved.py``)."""
     stage: Stage = "cell"
     """What a job does: the cell, or only the training of a model that it needs; set by the sweep itself."""
 
@@ -179,7 +179,7 @@ class CellConfig:
     tuning_seconds: float | None = None
     """What finding the tuned options cost; set by the overlay itself, null where nothing was overlaid."""
     variant: str = ""
-    """The options that were stated for this cell, in a few words (``bench/config/overrides.py``); set by the
+    """The options that were stated for this cell, in a few words (``bench/overrides.py``); set by the
     sweep itself, and part of no key."""
 
     @property

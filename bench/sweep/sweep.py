@@ -13,8 +13,8 @@ from mlflow.entities import Run
 from rich.console import Console
 
 from bench.cache.care import remove_leftovers
-from bench.config.overrides import distinguishing
 from bench.disk.locks import held_if_free
+from bench.overrides import distinguishing
 from bench.plan.planner import ON_THIS_MACHINE, PlannedCell, Planner
 from bench.record.database import is_local, path_of
 from bench.record.finished import recorded

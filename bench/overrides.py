@@ -6,15 +6,12 @@ apart goes with each cell as ``variant``: into the plan, the table at the end, a
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
 from functools import cache
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-
-from bench.config.schema import CellConfig
 
 GROUPS = ("dataset", "poison", "backbone", "regime", "method", "train", "repair", "evaluate", "audit")
 """Groups whose options say what is run or measured; others say where and how."""
@@ -59,11 +56,6 @@ def as_override(variant: str) -> list[str]:
     escaped = re.sub(r"(\\*)'", lambda found: f"{found[1] * 2}\\'", variant)
     ending = re.search(r"\\*$", variant)
     return [f"variant='{escaped}{ending[0] if ending else ''}'"]
-
-
-def told(config: CellConfig, variant: str) -> CellConfig:
-    """The cell that knows its variant."""
-    return dataclasses.replace(config, variant=variant)
 
 
 def distinguishing(variants: Sequence[str]) -> list[str]:

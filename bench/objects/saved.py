@@ -1,4 +1,4 @@
-"""What is kept of an unlearned model with ``run.save_model=true``, and how it is had back.
+"""What is kept of an unlearned model with ``run.save_model=true`` (``bench/cell/run.py``), had back.
 
 Below the artifact folder ``model/`` of the cell's run: ``cell.json``, the whole configuration;
 ``embeddings.safetensors``, the final representations ``users`` [U, d] and ``items`` [I, d] on the graph that
@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from mlflow import MlflowClient
@@ -24,17 +23,14 @@ from torch import Tensor
 from bench.cell.setting import SettingStage
 from bench.cell.workshop import fresh_model
 from bench.config.registry import load_class
-from bench.config.schema import CellConfig, as_json, parse_cell
-from bench.measure.evaluate import evaluating, ranked_lists
+from bench.config.schema import CellConfig, parse_cell
+from bench.measure.evaluate import ranked_lists
 from bench.plan.planner import Planner
-from bench.record.names import MODEL_CLASS_TAG, MODEL_FOLDER
-from bench.record.store import Store
+from bench.record.names import MODEL_CELL, MODEL_CLASS_TAG, MODEL_EMBEDDINGS, MODEL_FOLDER, MODEL_WEIGHTS
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from datasets.pairs import PairIndex
 from models.base import Recommender
-
-CELL, EMBEDDINGS, WEIGHTS = "cell.json", "embeddings.safetensors", "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -100,17 +96,6 @@ class SavedModel:
         return SettingStage(Planner(one=True).plan(self.config)).data()
 
 
-def save(store: Store, run_id: str, config: CellConfig, model: Recommender) -> None:
-    """Keep a model with the run of its cell."""
-    with evaluating(model), torch.no_grad():
-        users, items = model.embeddings()
-    state = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    store.log_json(run_id, f"{MODEL_FOLDER}/{CELL}", _stated(config))
-    store.log_arrays(run_id, EMBEDDINGS, {"users": users.clone(), "items": items.clone()}, MODEL_FOLDER)
-    store.log_arrays(run_id, WEIGHTS, state, MODEL_FOLDER)
-    store.log(run_id, tags={MODEL_CLASS_TAG: type(model).__name__})
-
-
 def load(client: MlflowClient, run_id: str) -> SavedModel:
     """The model that a run keeps. Raises ``InputError`` where it keeps none."""
     try:
@@ -131,16 +116,7 @@ def download(client: MlflowClient, run_id: str, folder: Path) -> SavedModel:
     """The same for a run that keeps one; its files stay in ``folder/model``."""
     folder.mkdir(parents=True, exist_ok=True)
     files = Path(client.download_artifacts(run_id, MODEL_FOLDER, str(folder)))
-    tables = load_file(files / EMBEDDINGS)
-    config = parse_cell(json.loads((files / CELL).read_text(encoding="utf-8")))
-    weights, own_class = load_file(files / WEIGHTS), client.get_run(run_id).data.tags[MODEL_CLASS_TAG]
+    tables = load_file(files / MODEL_EMBEDDINGS)
+    config = parse_cell(json.loads((files / MODEL_CELL).read_text(encoding="utf-8")))
+    weights, own_class = load_file(files / MODEL_WEIGHTS), client.get_run(run_id).data.tags[MODEL_CLASS_TAG]
     return SavedModel(run_id, config, tables["users"], tables["items"], weights, own_class)
-
-
-def _stated(config: CellConfig) -> dict[str, Any]:
-    """The configuration in the form that ``parse_cell`` reads."""
-    values = as_json(config)
-    for group in ("dataset", "backbone", "method"):
-        options = values[group].pop("options")
-        values[group] |= options
-    return values

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.config.compose import expand, expand_grid
-from bench.config.overrides import LONGEST, as_override, distinguishing, parsed, stated_options, variant_of
+from bench.overrides import LONGEST, as_override, distinguishing, parsed, stated_options, variant_of
 from bench.plan.planner import Planner
 
 
