@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.cells import bench, failures, finished, leftovers, start, statuses
+from tests.bench import cells
+from tests.bench.cells import failures, finished, leftovers, statuses
 from tests.bench.faulty import install
+from tests.bench.warm import bench, start
 
 LAUNCHERS = [("launch=serial",), ("launch=local", "launch.jobs=2")]
 
@@ -58,12 +60,12 @@ def test_ctrl_c_is_recorded_and_exits_with_130(launch: tuple[str, ...], tmp_path
 
 
 def test_sigkill_while_the_store_is_created(tmp_path: Path) -> None:
-    process = start(tmp_path, "method=original")
+    process = cells.start(tmp_path, "method=original")
     wait_for(lambda: any(tmp_path.glob(".mlflow.db.new*")) or (tmp_path / "mlflow.db").exists())
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "mlflow.db").exists(), "killed too late to show anything"
-    again = bench(tmp_path, "method=original")
+    again = cells.bench(tmp_path, "method=original")
     assert again.returncode == 0, again.stderr
     assert leftovers(tmp_path) == []
 
