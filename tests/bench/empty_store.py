@@ -1,4 +1,4 @@
-"""An empty MLflow database made once: MLflow's hundred migrations take a second of processor time per store."""
+"""An empty MLflow database made once, because its hundred migrations take a second of processor time."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """``python -m bench`` in a process of its own that starts warm, with the libraries imported.
 
-Importing torch, PyG and MLflow takes some four seconds of processor time, a command on the tiny data set about
-one. So one process per test session imports them, and forks once per command: everything that tests of
+Importing torch, PyG and MLflow takes some four seconds of processor time, a command on the tiny data set
+about one. So one process per test session imports them, and forks once per command: everything that tests of
 processes are about (signals, kills, exit codes, locks, children) is as in a command of a shell. What is about
 the start itself (what is imported, what is set before torch is, how a store is made) starts a process with
 ``tests.bench.cells`` instead.
@@ -114,7 +114,7 @@ def start(folder: Path, *arguments: str, module: str = "bench") -> Command:
 
 
 def _file() -> IO[str]:
-    return tempfile.NamedTemporaryFile("r", suffix=".txt", encoding="utf-8")  # noqa: SIM115: goes with its command
+    return tempfile.NamedTemporaryFile("r", suffix=".txt", encoding="utf-8")  # noqa: SIM115
 
 
 def _content(file: IO[str]) -> str:
