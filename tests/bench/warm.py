@@ -114,7 +114,7 @@ def start(folder: Path, *arguments: str, module: str = "bench") -> Command:
 
 
 def _file() -> IO[str]:
-    return tempfile.NamedTemporaryFile("r", suffix=".txt", encoding="utf-8")  # noqa: SIM115
+    return tempfile.NamedTemporaryFile("r", suffix=".txt", encoding="utf-8")
 
 
 def _content(file: IO[str]) -> str:

@@ -22,6 +22,7 @@ from bench.plan.request import draw
 from datasets.interactions import InteractionData, RawDataset
 from datasets.sampling import TripleSampler
 from tests.leakage.observed import Observed, bound_outputs, keys, moved_pairs, observe, outputs
+from tests.products import in_turn
 from unlearning import REFERENCE_METHODS
 
 METHODS, BACKBONES = sorted(registry("method")), sorted(registry("backbone"))
@@ -52,8 +53,6 @@ CASES = [
     for turn, regime in enumerate(REGIMES)
 ]
 every_case = pytest.mark.parametrize(("method", "backbone", "regime"), CASES)
-every_backbone = pytest.mark.parametrize("backbone", BACKBONES)
-every_regime = pytest.mark.parametrize("regime", REGIMES)
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +119,7 @@ def _lends_no_forgotten_pair_and_no_test_pair(seen: Observed) -> None:
     assert not set().union(*negatives) & keys(task.full.train, size)
 
 
-@every_backbone
-@every_regime
+@pytest.mark.parametrize(("backbone", "regime"), in_turn(BACKBONES, REGIMES))
 def test_gold_is_trained_on_the_retain_set_and_the_original_on_everything(
     backbone: str, regime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,8 @@ from tests.bench.cells import failures, finished, leftovers, statuses
 from tests.bench.faulty import install
 from tests.bench.warm import bench, start
 
-LAUNCHERS = [("launch=serial",), ("launch=local", "launch.jobs=2")]
+LAUNCHERS = {"serial": ("launch=serial",), "local": ("launch=local", "launch.jobs=2")}
+every_launcher = pytest.mark.parametrize("launch", LAUNCHERS.values(), ids=LAUNCHERS)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
@@ -25,7 +26,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("launch", LAUNCHERS)
+@every_launcher
 def test_sigkill_in_the_middle_loses_nothing_finished(launch: tuple[str, ...], tmp_path: Path) -> None:
     plugins = install(tmp_path)
     sweep = (*plugins, "-m", "method=original,wait", *launch)
@@ -35,7 +36,7 @@ def test_sigkill_in_the_middle_loses_nothing_finished(launch: tuple[str, ...], t
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert ("wait", "RUNNING") in statuses(tmp_path)
-    again = bench(tmp_path, *sweep)
+    again = bench(tmp_path, *sweep, "launch=serial")  # how cells are launched is no part of them
     assert again.returncode == 0, again.stdout + again.stderr
     assert (finished(again, "finished before"), finished(again)) == (1, 1)
     assert sorted(statuses(tmp_path)) == [("original", "FINISHED"), ("wait", "FINISHED"), ("wait", "KILLED")]
@@ -44,7 +45,7 @@ def test_sigkill_in_the_middle_loses_nothing_finished(launch: tuple[str, ...], t
     assert leftovers(tmp_path) == []
 
 
-@pytest.mark.parametrize("launch", LAUNCHERS)
+@every_launcher
 def test_ctrl_c_is_recorded_and_exits_with_130(launch: tuple[str, ...], tmp_path: Path) -> None:
     plugins = install(tmp_path)
     process = start(tmp_path, *plugins, "-m", "method=wait", "method.seconds=600,601", *launch)

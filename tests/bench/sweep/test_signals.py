@@ -16,6 +16,7 @@ from tests.bench.cells import ROOT, finished, leftovers, statuses
 from tests.bench.faulty import install
 from tests.bench.sweep.test_resume import LAUNCHERS, wait_for
 from tests.bench.warm import Command, bench, start
+from tests.products import in_turn
 
 
 def survivors(processes: list[psutil.Process]) -> list[psutil.Process]:
@@ -30,11 +31,9 @@ def waiting_sweep(folder: Path, launch: tuple[str, ...]) -> tuple[Command, list[
     return process, psutil.Process(process.pid).children(recursive=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("launch", LAUNCHERS)
-def test_a_signal_to_the_command_alone_ends_it_like_ctrl_c(
-    launch: tuple[str, ...], number: signal.Signals, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("launcher", "name"), in_turn(sorted(LAUNCHERS), ["SIGTERM", "SIGHUP"]))
+def test_a_signal_to_the_command_alone_ends_it_like_ctrl_c(launcher: str, name: str, tmp_path: Path) -> None:
+    launch, number = LAUNCHERS[launcher], signal.Signals[name]
     process, children = waiting_sweep(tmp_path, launch)
     os.kill(process.pid, number)
     output, _ = process.communicate(timeout=60)
