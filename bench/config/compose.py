@@ -66,8 +66,7 @@ class Grid:
 def expand(overrides: Sequence[str], multirun: bool, config_dir: str | None = None) -> list[CellConfig]:
     """Every cell that these command-line overrides stand for, typed and checked, in sweep order.
 
-    Raises:
-        InputError: for the first cell that does not compose or type.
+    Raises ``InputError`` for the first cell that does not compose or type.
     """
     return expand_grid(overrides, multirun, config_dir).configs
 
@@ -121,10 +120,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 
 class _Composer:
-    """Composes many cells; Hydra composes once per distinct choice of configuration groups.
-
-    That is the expensive part. Plain values are set on a copy, as Hydra itself does after composing.
-    """
+    """Composes many cells: Hydra once per distinct choice of groups, and plain values are set on a copy."""
 
     def __init__(self, config_dir: str | None) -> None:
         self._folders = [*([Path(config_dir)] if config_dir else []), CONFIG_DIR]
@@ -133,7 +129,7 @@ class _Composer:
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The configuration of one cell. Raises ``InputError``."""
         read = [parsed(text) for text in overrides]
-        values = [override for override in read if self._is_plain_value(override)]
+        values = [override for override in read if self.is_plain_value(override)]
         chosen = tuple(str(o.input_line) for o in read if o not in values)
         if chosen not in self._bases:
             self._bases[chosen] = _compose(chosen, with_hydra=False)
@@ -151,15 +147,13 @@ class _Composer:
             if file is not None and group in NAMED_GROUPS:
                 check_file(file, group)
 
-    def _is_plain_value(self, override: Override) -> bool:
+    def is_plain_value(self, override: Override) -> bool:
         """Whether an override changes a value of the composed configuration and chooses no group."""
         key = override.key_or_group
         changes = override.type is OverrideType.CHANGE and override.package is None
         if not changes or "/" in key or key.startswith("hydra"):
             return False
-        if () not in self._bases:
-            self._bases[()] = _compose((), with_hydra=False)
-        top = self._bases[()].get(key.partition(".")[0])
+        top = _compose((), with_hydra=False).get(key.partition(".")[0])
         return "." in key or not (top is None or isinstance(top, DictConfig))
 
 
@@ -184,7 +178,9 @@ def _sweep_lists(overrides: list[str], multirun: bool) -> tuple[list[str], list[
             f"{swept[0].input_line} names several values: add -m (Hydra's --multirun) to run them as a sweep."
         )
     shared = [str(o.input_line) for o in every if not o.is_sweep_override()]
-    master = _compose(shared, with_hydra=True).hydra
+    composer = _Composer(None)  # plain values choose no mode and no sweeper
+    chosen = [text for text in shared if not composer.is_plain_value(parsed(text))]
+    master = _compose(chosen, with_hydra=True).hydra
     if not (multirun or str(master.mode).endswith("MULTIRUN")):
         return shared, [overrides], False
     if master.sweeper._target_ != SWEEPER:
@@ -226,10 +222,15 @@ def _values(override: Override) -> list[str]:
     return list(override.sweep_string_iterator())
 
 
+@cache  # slow, and conf/ stays as it is while a process lives; not to be changed
+def _composed(overrides: tuple[str, ...], with_hydra: bool) -> DictConfig:
+    return compose(CONFIG_NAME, list(overrides), return_hydra_config=with_hydra)  # type: ignore[no-any-return]
+
+
 def _compose(overrides: Sequence[str], with_hydra: bool) -> DictConfig:
     try:
-        config: DictConfig = compose(CONFIG_NAME, list(overrides), return_hydra_config=with_hydra)
-        return config
+        plugged_in = any(text.startswith("hydra.searchpath") for text in overrides)
+        return (_composed.__wrapped__ if plugged_in else _composed)(tuple(overrides), with_hydra)
     except MissingConfigException as error:
         raise InputError(_missing_option(str(error))) from error
     except ConfigCompositionException as error:
@@ -309,10 +310,8 @@ def _missing_option(message: str) -> str:
             f"{group}={name} is registered but has no configuration: write conf/{group}/{name}.yaml, "
             f"or {group}/{name}.yaml in the folder that --config-dir names."
         )
-    known = [file.stem for file in (CONFIG_DIR / group).glob("*.yaml")]
-    listed = re.search(r"Available options in '[^']*':\n((?:\t.*\n)+)", message)
-    if listed:  # includes the options of extra config folders
-        known = listed.group(1).split()
+    listed = re.search(r"Available options in '[^']*':\n((?:\t.*\n)+)", message)  # of all config folders
+    known = listed.group(1).split() if listed else [file.stem for file in (CONFIG_DIR / group).glob("*.yaml")]
     return f"{group}={name} is not known: {choices(name, known)}"
 
 
