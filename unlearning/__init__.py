@@ -20,6 +20,8 @@ METHODS: dict[str, str] = {
     "rrl": "unlearning.rrl:RRL",
     "bad_teacher": "unlearning.bad_teacher:BadTeacher",
     "scrub": "unlearning.scrub:SCRUB",
+    "sisa": "unlearning.sisa:SISA",
+    "receraser": "unlearning.receraser:RecEraser",
     "ultrare": "unlearning.ultrare:UltraRE",
     "multidelete": "unlearning.multidelete:MultiDelete",
     "scalegun": "unlearning.scalegun:ScaleGUN",

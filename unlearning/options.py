@@ -26,6 +26,37 @@ class MethodOptions:
 
 
 @dataclass(frozen=True)
+class ShardOptions(MethodOptions):
+    """What all methods share that train isolated shards."""
+
+    shards: Annotated[int, Field(ge=2)] = 10
+    """Number of shards k. Published: 10 (RecEraser, CURE4Rec, TRU's run of UltraRE)."""
+
+    shard_epochs: Annotated[int, Field(ge=1)] | None = None
+    """Epochs of a shard model, without selection; null trains it like the backbone itself, with early
+    stopping on the shard's own validation users."""
+
+
+@dataclass(frozen=True)
+class CombinerOptions(ShardOptions):
+    """What the methods share that fit a combiner over their shards."""
+
+    combiner_data: Literal["train", "valid"] = "train"
+    """What the combiner is fitted on. With ``valid`` validation labels enter the weights, so validation
+    figures are of data that was fitted: such a cell says so (``fitted_on_validation``) and takes no part
+    where methods are selected by validation figures."""
+
+    combiner_epochs: Annotated[int, Field(ge=0)] = 10
+    """Passes of the combiner. Published: 50 (RecEraser); the default is ours."""
+
+    combiner_lr: Annotated[float, Field(gt=0)] = 1e-2
+    """Of its Adam. Published: .01 (TRU); RecEraser: not read."""
+
+    attention_dim: Annotated[int, Field(ge=1)] = 32
+    """Width of the attention. Published: 32 (RecEraser)."""
+
+
+@dataclass(frozen=True)
 class ReverseRepairOptions(MethodOptions):
     """The knobs of the reverse-repair protocol (TRU, arXiv 2604.02183, Eq. 2), for MMRecUn and TRU.
 

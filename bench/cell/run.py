@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from typing import Any
 
+import torch
 from mlflow.exceptions import MlflowException
 
 from bench.cell.pipeline import CellPipeline, CellResult
 from bench.cell.setting import Role, SettingStage
-from bench.config.schema import CellConfig
+from bench.config.schema import CellConfig, as_json
 from bench.disk.space import is_disk_full, require_space
 from bench.machine.devices import describe
 from bench.machine.process import differing_products
 from bench.machine.seeding import deterministic
+from bench.measure.evaluate import evaluating
 from bench.measure.lists import LISTS_FILE
 from bench.plan.code import code_of
 from bench.plan.dataset import reader_of
@@ -23,6 +26,12 @@ from bench.record.names import (
     CODE_TAG,
     HEADLINES,
     KIND_TAG,
+    MODEL_CELL,
+    MODEL_CLASS_TAG,
+    MODEL_EMBEDDINGS,
+    MODEL_FOLDER,
+    MODEL_WEIGHTS,
+    REQUEST_FILE,
     THREAD_INVARIANT_TAG,
     TUNED_TAG,
     TUNING_SECONDS_TAG,
@@ -30,8 +39,10 @@ from bench.record.names import (
 from bench.record.parameters import parameters
 from bench.record.progress import phase, reporting
 from bench.record.store import Store
+from bench.train.likeness import BEST_EPOCH, BEST_RECALL
 from bench.train.loop import TrainingRecord
 from datasets.validation import DataSummary
+from models.base import Recommender
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +76,8 @@ def run_cell(cell: PlannedCell) -> str:
             result = pipeline.run()
             phase("recording")
             _record(store, run_id, result, cell.summary)
+            if config.run.save_model:
+                _keep(store, run_id, config, result.model)
         store.finish(run_id)
     except BaseException as error:
         _record_failure(store, run_id, error)
@@ -158,13 +171,37 @@ def _record(store: Store, run_id: str, result: CellResult, data: DataSummary) ->
     if result.audit_arrays:
         store.log_arrays(run_id, "audits.safetensors", result.audit_arrays)
     store.log_json(run_id, "trajectory.json", result.trajectory)
+    named = {"users": request.users, "items": request.items, "forget": request.forget}
+    store.log_arrays(run_id, REQUEST_FILE, {name: ids.to(torch.int32) for name, ids in named.items()})
+
+
+def _keep(store: Store, run_id: str, config: CellConfig, model: Recommender) -> None:
+    """Keep an unlearned model with the run of its cell: what ``bench/objects/saved.py`` reads."""
+    with evaluating(model):
+        users, items = model.embeddings()
+    tables = {"users": users.clone(), "items": items.clone()}
+    state = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    store.log_json(run_id, f"{MODEL_FOLDER}/{MODEL_CELL}", _stated(config))
+    store.log_arrays(run_id, MODEL_EMBEDDINGS, tables, MODEL_FOLDER)
+    store.log_arrays(run_id, MODEL_WEIGHTS, state, MODEL_FOLDER)
+    store.log(run_id, tags={MODEL_CLASS_TAG: type(model).__name__})
+
+
+def _stated(config: CellConfig) -> dict[str, Any]:
+    """The configuration in the form that ``parse_cell`` reads."""
+    values = as_json(config)
+    for group in ("dataset", "backbone", "method"):
+        options = values[group].pop("options")
+        values[group] |= options
+    return values
 
 
 def _training_metrics(role: str, record: TrainingRecord) -> dict[str, float]:
     share = record.processor_share
     return ({} if share is None else {f"train/{role}_processor_share": share}) | {
         f"train/{role}_epochs": record.epochs,
-        f"train/{role}_best_epoch": record.best_epoch,
+        BEST_EPOCH.format(role): record.best_epoch,
+        BEST_RECALL.format(role): record.best_recall,
         f"train/{role}_seconds": record.seconds,
         f"train/{role}_warmup_seconds": record.warmup_seconds,
     }

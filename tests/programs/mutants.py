@@ -22,6 +22,7 @@ LEAKAGE, COSTS = "tests/leakage/test_pipeline.py", "tests/leakage/test_costs.py"
 STEP = "tests/unlearning/second_order/test_step.py"
 SOLVERS = "tests/unlearning/second_order/test_solvers.py"
 CHALLENGE = "tests/unlearning/test_challenge_methods.py"
+SHARDS = "tests/unlearning/test_shard_methods.py"
 
 
 @dataclass(frozen=True)
@@ -329,6 +330,48 @@ MUTANTS = (
         "max_valid_loss: Annotated[float, Field(ge=0, le=1)] | None = None",
         "max_valid_loss: Annotated[float, Field(ge=0, le=1)] | None = 0.01",
         ("tests/unlearning/test_every_method.py",),
+    ),
+    Mutant(
+        "all shards are trained again",
+        "unlearning/shard_training.py",
+        "first = first_touched(state.partition, problem.full, problem.retain, shard, reads_content)",
+        "first = 0",
+        (SHARDS,),
+    ),
+    Mutant(
+        "a shard sees pairs of others",
+        "unlearning/shards.py",
+        "mine = there & (self.labels[places] == shard)",
+        "mine = there & (self.labels[places] <= shard)",
+        (SHARDS,),
+    ),
+    Mutant(
+        "the state of shards keeps forgotten pairs",
+        "unlearning/shard_training.py",
+        "kept = state.partition.within(problem.retain.train)",
+        "kept = state.partition",
+        (SHARDS,),
+    ),
+    Mutant(
+        "a slice starts from fresh weights",
+        "unlearning/shard_training.py",
+        "start = made[max(made)] if made else None",
+        "start = None",
+        ("tests/unlearning/test_sisa.py",),
+    ),
+    Mutant(
+        "a combiner is drawn from the generator of the request",
+        "unlearning/receraser.py",
+        "models(), done.state.seed)",
+        "models(), problem.generator.initial_seed())",
+        (SHARDS,),
+    ),
+    Mutant(
+        "anchors of the greedy partition do not move",
+        "unlearning/greedy_assignment.py",
+        "return torch.where(held > 0, counts.t() @ vectors / held.clamp(min=1), before)",
+        "return before",
+        ("tests/unlearning/test_partitions.py",),
     ),
 )
 

@@ -21,8 +21,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.config.compose import expand_grid, stated_options
+from bench.config.compose import expand_grid
 from bench.disk.files import write_text
+from bench.overrides import stated_options
 from bench.plan.planner import PlannedCell, Planner
 from bench.plan.rehearsal import rehearse
 from datasets.errors import InputError
