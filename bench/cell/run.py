@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
+import shutil
+from typing import Any
 
-from mlflow.exceptions import MlflowException
+from safetensors.torch import save_file
 
 from bench.cell.pipeline import CellPipeline, CellResult
 from bench.cell.setting import Role, SettingStage
@@ -18,6 +21,8 @@ from bench.measure.lists import LISTS_FILE
 from bench.plan.code import code_of
 from bench.plan.dataset import reader_of
 from bench.plan.planner import PlannedCell
+from bench.record.local.faults import StoreAway
+from bench.record.local.parameters import parameters
 from bench.record.names import (
     CELL_KEY_TAG,
     CODE_TAG,
@@ -27,13 +32,15 @@ from bench.record.names import (
     TUNED_TAG,
     TUNING_SECONDS_TAG,
 )
-from bench.record.parameters import parameters
 from bench.record.progress import phase, reporting
-from bench.record.store import Store
+from bench.record.sending import Recording
 from bench.train.loop import TrainingRecord
-from datasets.validation import DataSummary
+from datasets.reader import DatasetReader
 
 log = logging.getLogger(__name__)
+
+BLAMELESS = (KeyboardInterrupt, SystemExit, StoreAway)
+"""What ends a cell that is not to blame: it is recorded as killed, and runs again by itself."""
 
 COLD_COUNTS = (
     *("users_without_train", "items_without_train"),
@@ -49,25 +56,23 @@ def run_cell(cell: PlannedCell) -> str:
     with its cause and stack, and goes on.
     """
     config = cell.config
-    store = Store(config.tracking)
-    if config.tracking.parent is not None:
-        store.close_replaced(config.tracking.parent, cell.keys.cell)
-    run_id = store.start(config.label, _tags(cell))
+    forced = config.run.mode == "always"
+    recording = Recording(config.tracking, cell.keys.cell, config.label, _tags(cell), forced)
     try:
-        with store.heartbeat(run_id), reporting(config.label, config.cache.dir / "progress"):
+        with recording.heartbeat(), reporting(config.label, config.cache.dir / "progress"):
             require_space(config.cache.dir)
+            require_space(config.tracking.spool)
             pipeline = CellPipeline(cell)
             device = dataclasses.asdict(describe(pipeline.setting.device))
             tags = {f"device.{key}": str(value) for key, value in device.items()}
             tags |= _promise(config)
-            store.log(run_id, params=parameters(config), tags=tags)
-            _log_dataset(store, run_id, cell)
+            recording.note(parameters(config), tags)
             result = pipeline.run()
             phase("recording")
-            _record(store, run_id, result, cell.summary)
-        store.finish(run_id)
+            _keep(recording, result, cell)
+            run_id = recording.send()
     except BaseException as error:
-        _record_failure(store, run_id, error)
+        recording.fail(error, isinstance(error, BLAMELESS) or is_disk_full(error))
         raise
     log.info("finished %s", config.label)
     return run_id
@@ -97,21 +102,13 @@ def _promise(config: CellConfig) -> dict[str, str]:
     return {THREAD_INVARIANT_TAG: f"but for {'; '.join(differing)}" if differing else "yes"}
 
 
-def _record_failure(store: Store, run_id: str, error: BaseException) -> None:
-    blameless = isinstance(error, KeyboardInterrupt | SystemExit) or is_disk_full(error)
-    try:
-        store.fail(run_id, error, "KILLED" if blameless else "FAILED")
-    except (MlflowException, OSError) as second:
-        log.warning("the failure of run %s could not be recorded: %s", run_id, second)
-
-
-def _log_dataset(store: Store, run_id: str, cell: PlannedCell) -> None:
-    dataset, reader = cell.config.dataset, reader_of(cell.config)
+def _dataset(cell: PlannedCell, reader: DatasetReader) -> dict[str, Any]:
+    """The data set as MLflow takes it: its digest is the data key, its profile the counts."""
+    dataset = cell.config.dataset
     source = "synthetic" if dataset.reader == "synthetic" else str(cell.config.data_root / dataset.name)
     source = getattr(dataset.options, "path", None) or source
     profile = {**dataclasses.asdict(cell.summary), "identity": reader.identity()}
-    store.log_dataset(run_id, dataset.name, cell.keys.data, source, profile)
-    store.log_files(run_id, reader.documents(), "dataset")
+    return {"name": dataset.name, "key": cell.keys.data, "source": source, "profile": profile}
 
 
 def setting_tags(cell: PlannedCell) -> dict[str, str]:
@@ -140,7 +137,9 @@ def _tags(cell: PlannedCell) -> dict[str, str]:
     return tags
 
 
-def _record(store: Store, run_id: str, result: CellResult, data: DataSummary) -> None:
+def _keep(recording: Recording, result: CellResult, cell: PlannedCell) -> None:
+    """Everything that was measured, and the files beside it."""
+    data, reader = cell.summary, reader_of(cell.config)
     request = result.request
     counts = {"request/pairs": request.forget.shape[1], "request/users": len(request.users)}
     counts["request/items"] = len(request.items)
@@ -152,12 +151,19 @@ def _record(store: Store, run_id: str, result: CellResult, data: DataSummary) ->
     metrics |= _training_metrics("original", result.original) | _training_metrics("gold", result.gold)
     metrics = {name: metrics[name] for name in HEADLINES if name in metrics} | metrics
     notes = {f"note.{key}": str(value) for key, value in result.notes.items()}
-    store.log(run_id, metrics=metrics, curves=curves, tags=notes)
-    store.log_arrays(run_id, "per_user.safetensors", result.measured.per_user)
-    store.log_arrays(run_id, LISTS_FILE, result.measured.lists)
-    if result.audit_arrays:
-        store.log_arrays(run_id, "audits.safetensors", result.audit_arrays)
-    store.log_json(run_id, "trajectory.json", result.trajectory)
+    arrays = {
+        "per_user.safetensors": result.measured.per_user,
+        LISTS_FILE: result.measured.lists,
+        "audits.safetensors": result.audit_arrays,
+    }
+    with recording.keep(metrics, curves, notes, _dataset(cell, reader)) as folder:
+        for name, own in arrays.items():
+            if own or name != "audits.safetensors":
+                save_file({key: value.contiguous() for key, value in own.items()}, folder / name)
+        (folder / "trajectory.json").write_text(json.dumps(result.trajectory), encoding="utf-8")
+        for path in reader.documents():
+            (folder / "dataset").mkdir(exist_ok=True)
+            shutil.copyfile(path, folder / "dataset" / path.name)
 
 
 def _training_metrics(role: str, record: TrainingRecord) -> dict[str, float]:

@@ -17,10 +17,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from bench.config.overrides.values import check_name, check_value
 from bench.config.registry import load_class, target_of
 from bench.config.source import options_of
 from bench.train.options import Positive, TrainConfig
-from datasets.errors import InputError, choices
+from datasets.errors import InputError, choices, in_short
 from datasets.poison_options import PoisonOptions
 from datasets.request_options import RequestOptions
 from unlearning import REFERENCE_METHODS
@@ -92,9 +93,11 @@ class CacheConfig:
 class TrackingConfig:
     """The MLflow store, the only record of what was measured."""
 
-    uri: str
-    experiment: str = "lethe"
+    uri: Annotated[str, Field(min_length=1)]
+    experiment: Annotated[str, Field(min_length=1, max_length=200)] = "lethe"
     name: str = "local"
+    spool: Path = Path("spool")
+    """Folder where finished records are kept until the store has confirmed them."""
     parent: str | None = None
     """MLflow run id of the sweep; set by the sweep itself."""
     refresh: bool = True
@@ -167,7 +170,7 @@ class CellConfig:
     launch: LaunchConfig
     cache: CacheConfig
     run: RunConfig
-    seed: int
+    seed: Annotated[int, Field(ge=0)]
     device: str
     data_root: Path
     tuned: bool = False
@@ -219,6 +222,8 @@ def parse_cell(values: Mapping[str, Any]) -> CellConfig:
         "",
     )
     cell.train.check()
+    for group in ("dataset", "poison", "backbone", "regime", "method", "repair", "audit", "launch"):
+        check_name(f"{group}.name", getattr(cell, group).name)
     return cell
 
 
@@ -287,8 +292,11 @@ def build(schema: type[T], values: Mapping[str, Any], path: str, owner: str = ""
     for key in values:
         if key not in fields:
             raise InputError(
-                f"{_join(path, key)} is not an option{owner and f' of {owner}'}: {choices(key, fields)}"
+                f"{in_short(_join(path, str(key)))} is not an option{owner and f' of {owner}'}: "
+                f"{choices(str(key), fields)}"
             )
+    for key, value in values.items():
+        check_value(_join(path, str(key)), value)
     hints = typing.get_type_hints(schema)
     nested = {
         key: build(hints[key], value, _join(path, key))
@@ -336,4 +344,4 @@ def _sentence(error: ValidationError, path: str) -> str:
     if first["type"] == "missing":
         return f"{key} is not set: give it a value with {key}=<value>."
     reason = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-    return f"{key}={first['input']} is not valid: {reason[0].lower()}{reason[1:]}."
+    return f"{key}={in_short(first['input'])} is not valid: {reason[0].lower()}{reason[1:]}."
