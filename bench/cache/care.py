@@ -19,6 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.cache.models import TRAINING
 from bench.cache.store import ITEM_GRAPHS, KINDS, MODELS, RECORD, SEAL, Damaged, Kind, checked_record, sealed
 from bench.config.schema import TrackingConfig
 from bench.disk.files import read_json
@@ -34,6 +35,7 @@ TEMPORARY_SECONDS = 3600.0
 ASIDE = re.compile(r"\.damaged-\d+$")
 BESIDE = re.compile(r"\.[\w.-]+\.[0-9a-f]{16}")
 LOCK = re.compile(r"(cell-|tune-)?[0-9a-z]+\.lock")
+STATE_OF_TRAINING = re.compile(r"[0-9a-f]{24}\.safetensors")
 STATE = re.compile(r".+-\d+\.json")
 """Names that Lethe gives (``bench/disk``): set aside, in the making, locks, states of processes."""
 HALF_WRITTEN_SECONDS = 5.0
@@ -99,6 +101,9 @@ def remove_leftovers(cache: Path) -> list[Path]:
     removed += remove_free(cache / "locks", LOCK)
     states = [path for path in _named(cache / "progress", STATE) if _is_left_over(path)]
     temporary = [path for path in _named(cache / "data", BESIDE) if _silent_seconds(path) > TEMPORARY_SECONDS]
+    temporary += [
+        path for path in _named(cache / TRAINING, BESIDE) if _silent_seconds(path) > TEMPORARY_SECONDS
+    ]
     for path in states + temporary:
         path.unlink(missing_ok=True)
         removed.append(path)
@@ -130,6 +135,18 @@ def prune(cache: Path, days: float | None, keep: set[str] | None, dry: bool) -> 
                 if free and not dry:
                     shutil.rmtree(entry.folder)
                 removed += [entry] if free else []
+    return removed
+
+
+def prune_training(cache: Path, days: float | None, dry: bool) -> list[Path]:
+    """Remove the states of trainings that nobody went on with for ``days``; those it removed."""
+    removed = []
+    for path in _named(cache / TRAINING, STATE_OF_TRAINING):
+        if days is not None and _silent_seconds(path) > days * SECONDS_PER_DAY:
+            with held_if_free(lock_file(cache, path.stem)) as free:
+                if free and not dry:
+                    path.unlink()
+                removed += [path] if free else []
     return removed
 
 
@@ -193,6 +210,8 @@ def _prune(options: argparse.Namespace, console: Console) -> int:
         for path in remove_leftovers(options.dir):
             console.print(f"removed leftover {path}", soft_wrap=True)
     removed = prune(options.dir, options.older_than, keep, options.dry)
+    for path in prune_training(options.dir, options.older_than, options.dry):
+        console.print(f"training state {path.stem}", soft_wrap=True)
     console.print(_table(removed))
     verb = "would be removed" if options.dry else "removed"
     console.print(f"{_summary(removed)} {verb}")

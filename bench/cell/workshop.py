@@ -59,11 +59,12 @@ class CellWorkshop(Workshop):
     def trained(self, data: InteractionData, purpose: str, epochs: int | None = None) -> Trained:
         """See ``Workshop``."""
         config, schedule = self._config, scheduled(self._config.train, epochs)
-        seed = derive(config.seed, purpose)
+        seed, key = derive(config.seed, purpose), self._key(data, purpose, schedule)
 
         def run(model: Recommender) -> TrainingRecord:
             with progress(f"training {purpose}, {config.backbone.name} on {config.dataset.name}") as shown:
-                return train(model, data, schedule, seed, config.evaluate.chunk_scores, shown)
+                limit, checkpoint = config.evaluate.chunk_scores, self._cache.checkpoint(key)
+                return train(model, data, schedule, seed, limit, shown, checkpoint=checkpoint)
 
         about = {
             "role": purpose,
@@ -74,7 +75,7 @@ class CellWorkshop(Workshop):
         }
         with self._watch.paused():
             model = fresh_model(config.backbone, data, seed)
-            found = self._cache.get_or_train(self._key(data, purpose, schedule), model, run, about)
+            found = self._cache.get_or_train(key, model, run, about)
         record = found.record
         self._watch.add(record.seconds, record.processor_share, record.propagations)
         # Training draws from the global generators and loading does not: what follows must not tell.

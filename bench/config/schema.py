@@ -87,6 +87,8 @@ class CacheConfig:
     """Where trained weights are kept; deleting the folder loses no result."""
 
     dir: Path = Path("cache")
+    training_seconds: Annotated[float, Field(ge=0)] | None = 60.0
+    """How often the state of a training is kept, so that one which is stopped goes on; null: never."""
 
 
 @dataclass(frozen=True)
