@@ -18,14 +18,17 @@ from omegaconf import DictConfig
 
 from bench.arguments import in_one_piece, parsed, run_application
 from bench.config.compose import CONFIG_DIR, CONFIG_NAME, Grid, expand_grid, plain
-from bench.config.schema import parse_cell
-from bench.disk.locks import held, lock_file
+from bench.config.schema import CellConfig, parse_cell
+from bench.disk.locks import held
 from bench.disk.space import is_disk_full
 from bench.machine.process import prepare_process
 from bench.machine.signals import exit_code, stopping
 from bench.plan.dry import print_plan
 from bench.plan.planner import PlannedCell, Planner
 from bench.plan.rehearsal import rehearse
+from bench.record.local import spool
+from bench.record.local.faults import StoreAway
+from bench.record.local.reach import require
 from bench.sweep.launch import check_launcher
 from bench.sweep.orphans import announce, watch_command
 from datasets.errors import InputError
@@ -37,6 +40,7 @@ Presenter = Callable[["EndedSweep"], None]
 log = logging.getLogger(__name__)
 
 USER_ERROR, CELL_FAILED = 2, 1
+AWAY = "what is finished is kept, and the same command sends it and runs the rest once the store answers"
 
 
 def main(arguments: Sequence[str] | None = None, present: Presenter | None = None) -> int:
@@ -51,6 +55,9 @@ def main(arguments: Sequence[str] | None = None, present: Presenter | None = Non
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR
+    except StoreAway as error:
+        print(f"error: {error}; {AWAY}", file=sys.stderr)
+        return CELL_FAILED
     except KeyboardInterrupt as interrupt:
         print("interrupted: what is finished is kept; the same command runs the rest", file=sys.stderr)
         return exit_code(interrupt)
@@ -81,8 +88,22 @@ def planned(grid: Grid) -> list[PlannedCell]:
     prepare_process(any(config.run.deterministic for config in grid.configs))
     check_launcher(grid.configs[0])
     announce()
+    _reach(grid.configs[0])
     planner = Planner()
     return [planner.plan(config) for config in grid.configs]
+
+
+def _reach(config: CellConfig) -> None:
+    """Pass where the store answers, once it has what was kept for it. Raises ``InputError``,
+    ``StoreAway``.
+    """
+    tracking = config.tracking
+    require(tracking.uri, writing=not config.run.dry)
+    if not config.run.dry and spool.waiting(tracking):
+        from bench.record.sending import flush
+
+        sent = flush(tracking).sent
+        print(f"{sent} finished records that were kept in {tracking.spool} are in the store", file=sys.stderr)
 
 
 def run_planned(
@@ -147,11 +168,13 @@ def cell_task(config: DictConfig) -> str:
 
             train_model(cell)
             return "trained"
-        with held(lock_file(settings.cache.dir, f"cell-{cell.keys.cell}"), settings.label):
+        with held(spool.lock_of(settings.tracking, f"cell-{cell.keys.cell}"), settings.label):
             return _run_once(Planner(one=True).plan(settings))
     except Exception as error:
         if is_disk_full(error):
             log.error("stopped: %s: the disk is full: %s", settings.label, _disk_full_advice(error))
+        elif isinstance(error, StoreAway):
+            log.error("stopped: %s: %s; %s", settings.label, error, AWAY)
         else:
             log.exception("failed: %s", settings.label)
         return f"failed: {error}"

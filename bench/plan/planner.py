@@ -7,6 +7,7 @@ Everything that can be refused before training is refused here. No torch in here
 from __future__ import annotations
 
 import importlib.util
+import logging
 import re
 import sys
 from collections.abc import Sequence
@@ -16,10 +17,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bench.config.schema import CellConfig
 from bench.config.source import class_constant
+from bench.disk.owned import claim
 from bench.plan.dataset import reader_of, summary_of
 from bench.plan.keys import CellKeys, cell_keys, data_key, used_data_key
 from bench.plan.request import regime_of, request_checksum
 from bench.record.finished import Record, keeps_model, recorded
+from bench.record.local import spool
+from bench.record.local.faults import StoreAway
 from datasets.errors import InputError
 from datasets.validation import DataSummary
 
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from datasets.id_maps import IdMaps
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 ON_THIS_MACHINE = ("serial", "local")
 """Launchers whose cells run here, so that this machine must have their device."""
@@ -86,6 +91,7 @@ class Planner:
         return PlannedCell(config, keys, summary, run_id, record.failed.get(keys.cell))
 
     def _dataset(self, config: CellConfig) -> tuple[str, DataSummary, IdMaps | None]:
+        claim(config.cache.dir, "cache.dir")
         label = repr((config.dataset, config.poison, config.data_root))
         reader = reader_of(config)
         check_content(config, reader.modalities())
@@ -97,7 +103,11 @@ class Planner:
 
     def _record(self, config: CellConfig, cell: str) -> Record:
         if self._one:
-            return recorded(config.tracking, cell)
+            try:
+                return recorded(config.tracking, cell)
+            except StoreAway as error:  # it was due when the sweep began, and a second record is not sent
+                log.warning("whether %s is finished elsewhere cannot be asked: %s", config.label, error)
+                return Record(spool.waiting(config.tracking))
         label = f"{config.tracking.uri} {config.tracking.experiment}"
         if label not in self._records:
             self._records[label] = recorded(config.tracking)

@@ -20,18 +20,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import yaml
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import OverrideParseException
 
 from bench.arguments import parsed
 from bench.config.compose import expand_grid
+from bench.config.overrides.grammar import parsed as parsed_override
+from bench.config.overrides.stated import stated_options
 from bench.config.schema import CONFIG_DIR, CellConfig, build
 from bench.config.space import search_space
 from bench.machine.process import prepare_process
 from bench.machine.signals import exit_code, stopping
-from bench.overrides import stated_options
 from bench.plan.planner import Planner
 from bench.plan.rehearsal import rehearse
+from bench.record.local.faults import StoreAway
+from bench.record.local.reach import require
 from bench.tune.loop import TuneConfig, Tuning
 from bench.tune.record import recorded_trials
 from bench.tune.report import print_plan
@@ -53,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR
+    except StoreAway as error:
+        print(f"error: {error}; the same command goes on once the store answers", file=sys.stderr)
+        return ALL_DIVERGED
     except KeyboardInterrupt as interrupt:
         print("interrupted: finished trials are kept; the same command runs the rest", file=sys.stderr)
         return exit_code(interrupt)
@@ -62,6 +66,7 @@ def _main(known: argparse.Namespace) -> int:
     plan, overrides = own_options(known.overrides)
     grid = expand_grid(overrides, known.multirun, known.config_dir)
     prepare_process(any(config.run.deterministic for config in grid.configs))
+    require(grid.configs[0].tracking.uri, writing=not grid.configs[0].run.dry)
     tunings = [
         prepared(config, stated_options(stated), plan, known.config_dir)
         for config, stated in zip(grid.configs, grid.overrides, strict=True)
@@ -74,10 +79,7 @@ def own_options(overrides: Sequence[str]) -> tuple[TuneConfig, list[str]]:
     values: dict[str, Any] = yaml.safe_load((CONFIG_DIR / "tune.yaml").read_text(encoding="utf-8"))
     others, names = [], set(values)
     for text in overrides:
-        try:
-            override = OverridesParser.create().parse_override(text)
-        except OverrideParseException as error:
-            raise InputError(f"{text} cannot be read as an override: write key=value.") from error
+        override = parsed_override(text)
         if override.key_or_group not in names:
             others.append(text)
         elif override.is_sweep_override():

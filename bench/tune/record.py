@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.config.schema import TrackingConfig
 from bench.measure.selection import Figures
-from bench.record.database import is_absent
+from bench.record.local.database import is_absent
 from bench.record.names import FORGET_RECALL, KIND_TAG, OUTCOME_TAG, TRIAL_KEY_TAG, VALID_RECALL
 
 if TYPE_CHECKING:

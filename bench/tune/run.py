@@ -14,13 +14,14 @@ from bench.cell.run import setting_tags
 from bench.config.schema import Choice, as_json
 from bench.config.source import code_digest
 from bench.config.tuned import write_tuned
-from bench.disk.locks import held, lock_file
+from bench.disk.locks import held
 from bench.disk.space import require_space
 from bench.machine.devices import describe
 from bench.measure.selection import Figures, Selected
 from bench.plan.keys import repair_identity
+from bench.record.local.parameters import parameters
+from bench.record.local.spool import lock_of
 from bench.record.names import KIND_TAG, TRIAL_KEY_TAG
-from bench.record.parameters import parameters
 from bench.record.progress import reporting
 from bench.record.store import Store, provenance
 from bench.tune.loop import Step, Tuning, total_seconds
@@ -38,7 +39,7 @@ def run_tune(tune: Tuning) -> bool:
     """
     config = tune.config
     name = f"tune-{tune.key_of(config.method)}"
-    with held(lock_file(config.cache.dir, name), f"tuning {config.label}"):
+    with held(lock_of(config.tracking, name), f"tuning {config.label}"):
         return _Run(tune.with_recorded(recorded_trials(config.tracking))).run()
 
 

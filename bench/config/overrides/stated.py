@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from bench.config.overrides.grammar import parsed
 
 GROUPS = ("dataset", "poison", "backbone", "regime", "method", "train", "repair", "evaluate", "audit")
 """Groups whose options say what is run or measured; others say where and how."""
@@ -20,12 +18,6 @@ REQUEST = "regime.seed"
 TUNED = "tuned"
 LONGEST = 120
 """Letters of a variant; what is beyond is cut off, and MLflow's parameters have it all."""
-
-
-@cache
-def parsed(override: str) -> Override:
-    """Parsing is slow, and the cells of a sweep share most of their overrides."""
-    return OverridesParser.create().parse_override(override)
 
 
 def stated_options(overrides: Sequence[str]) -> list[str]:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench.record.local.faults import reaching
+
 SQLITE = "sqlite:///"
 
 Ended = tuple[str, str, str, str | None]
@@ -91,7 +93,7 @@ def _select(uri: str, query: str, values: Sequence[str]) -> list[Any]:
     """Rows of a query; none where the store does not exist yet."""
     if is_absent(uri):
         return []
-    with _reading(path_of(uri)) as connection:
+    with reaching(uri), _reading(path_of(uri)) as connection:
         try:
             return connection.execute(query, values).fetchall()
         except sqlite3.OperationalError:
@@ -104,7 +106,7 @@ def _select(uri: str, query: str, values: Sequence[str]) -> list[Any]:
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     # Not read-only: what a killed process left half-written must be rolled back first.
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=30)
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=10)
     try:
         yield connection
     finally:

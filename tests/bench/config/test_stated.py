@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from bench.config.compose import expand, expand_grid
-from bench.overrides import LONGEST, as_override, distinguishing, parsed, stated_options, variant_of
+from bench.config.overrides.stated import (
+    LONGEST,
+    as_override,
+    distinguishing,
+    parsed,
+    stated_options,
+    variant_of,
+)
 from bench.plan.planner import Planner
 
 
