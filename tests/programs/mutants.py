@@ -20,6 +20,9 @@ from tests.house import ROOT
 
 LEAKAGE, COSTS = "tests/leakage/test_pipeline.py", "tests/leakage/test_costs.py"
 SHARDS = "tests/unlearning/test_shard_methods.py"
+STEP = "tests/unlearning/second_order/test_step.py"
+SOLVERS = "tests/unlearning/second_order/test_solvers.py"
+CHALLENGE = "tests/unlearning/test_challenge_methods.py"
 
 
 @dataclass(frozen=True)
@@ -271,6 +274,104 @@ MUTANTS = (
         "return torch.where(held > 0, counts.t() @ vectors / held.clamp(min=1), before)",
         "return before",
         ("tests/unlearning/test_partitions.py",),
+    ),
+    Mutant(
+        "the influence step has its sign reversed",
+        "unlearning/second_order/method.py",
+        "place.move(delta + noise(",
+        "place.move(-delta + noise(",
+        (STEP,),
+    ),
+    Mutant(
+        "solvers leave the curvature out",
+        "unlearning/second_order/solvers.py",
+        "return self.product(vector) + self.damping * vector",
+        "return self.damping * vector",
+        (SOLVERS, STEP),
+    ),
+    Mutant(
+        "Gauss-Newton products forget how the loss bends",
+        "unlearning/second_order/curvature.py",
+        "factor * loss.bend(self._margins.detach())",
+        "factor * torch.ones_like(self._margins)",
+        ("tests/unlearning/second_order/test_curvature.py",),
+    ),
+    Mutant(
+        "conjugate gradients go on where curvature is not positive",
+        "unlearning/second_order/solvers.py",
+        "if curvature <= 0:",
+        "if False:",
+        (SOLVERS,),
+    ),
+    Mutant(
+        "a series that runs away is followed",
+        "unlearning/second_order/solvers.py",
+        'elif not size < (runaway or float("inf")) * best.residual:',
+        "elif False:",
+        (SOLVERS,),
+    ),
+    Mutant(
+        "nobody is affected by a removed edge",
+        "unlearning/second_order/method.py",
+        "mask = self.affected(scene) if scene.spills else nobody(triples)",
+        "mask = nobody(triples)",
+        (STEP,),
+    ),
+    Mutant(
+        "the gradient of the affected is that of one graph only",
+        "unlearning/second_order/method.py",
+        "            g -= slope(*spill)",
+        "            g -= 0 * slope(*spill)",
+        (STEP,),
+    ),
+    Mutant(
+        "the trust region is ignored",
+        "unlearning/second_order/method.py",
+        "return delta * factor, factor",
+        "return delta, factor",
+        (STEP,),
+    ),
+    Mutant(
+        "the Gaussian mechanism divides",
+        "unlearning/second_order/method.py",
+        "options.bound * math.sqrt(",
+        "options.bound / math.sqrt(",
+        (STEP,),
+    ),
+    Mutant(
+        "an operator is trained by the layers after it",
+        "unlearning/gnndelete.py",
+        "z.detach() if self.options.layerwise else z",
+        "z",
+        ("tests/unlearning/test_gnndelete.py",),
+    ),
+    Mutant(
+        "operators act on every node",
+        "unlearning/deletion_operators.py",
+        "z.index_copy(0, rows, F.embedding(rows, z) @ self.operators[layer - 1])",
+        "z @ self.operators[layer - 1]",
+        ("tests/unlearning/test_gnndelete.py",),
+    ),
+    Mutant(
+        "Kookmin redraws bystanders in the whole table",
+        "unlearning/kookmin.py",
+        'if self.options.scope == "touched_rows":',
+        "if False:",
+        (CHALLENGE,),
+    ),
+    Mutant(
+        "the repair budget samples forgotten pairs",
+        "unlearning/repair_budget.py",
+        "retained, generator = problem.retain.train, problem.generator",
+        "retained, generator = problem.full.train, problem.generator",
+        (CHALLENGE,),
+    ),
+    Mutant(
+        "a method looks at validation pairs while it runs",
+        "unlearning/rrl.py",
+        "max_valid_loss: Annotated[float, Field(ge=0, le=1)] | None = None",
+        "max_valid_loss: Annotated[float, Field(ge=0, le=1)] | None = 0.01",
+        ("tests/unlearning/test_every_method.py",),
     ),
 )
 
