@@ -31,6 +31,11 @@ TRIAL_KEY_TAG, OUTCOME_TAG, PREPARED_TAG = "lethe.trial_key", "lethe.outcome", "
 """Of a tuning trial: its key, how it ended (``measured`` or ``diverged``), and what it had prepared."""
 TARGET_KEY_TAG = "lethe.target_key"
 """Of a tune: the key of what its trials are held against."""
+MODEL_CLASS_TAG, MODEL_FOLDER = "lethe.model_class", "model"
+"""Of cells that keep their unlearned model: the name of its class, and the artifact folder with its files."""
+REQUEST_FILE = "request.safetensors"
+"""Artifact of every cell: what had to be forgotten, ``users`` [U], ``items`` [I] and ``forget`` [2, F], as
+dense ids."""
 
 TEST_RECALL = "test/recall_at_20"
 VALID_RECALL = "valid/recall_at_20"

@@ -91,7 +91,7 @@ def recorded_target(tracking: TrackingConfig, key: str) -> Target | None:
         key: of the target.
     """
     runs = _runs(tracking, f"tags.`{KIND_TAG}` = 'tune' and tags.`{TARGET_KEY_TAG}` = '{key}'")
-    return _target(runs[0].data.metrics) if runs else None
+    return read_target(runs[0].data.metrics) if runs else None
 
 
 def _runs(tracking: TrackingConfig, where: str) -> list[Run]:
@@ -148,7 +148,9 @@ def _aim(aim: Figures, target: str) -> dict[str, float]:
     return {f"{target}/{name}_at_20": value for name, value in dataclasses.asdict(aim).items()}
 
 
-def _target(metrics: Mapping[str, float]) -> Target:
+def read_target(metrics: Mapping[str, float]) -> Target:
+    """The target that ``target_metrics`` wrote."""
+
     def figures(part: str) -> Figures:
         names = [f"{TARGET}{part}_{each.name}" for each in dataclasses.fields(Figures)]
         return Figures(*(metrics[name] for name in names))

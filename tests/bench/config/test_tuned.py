@@ -101,8 +101,10 @@ def test_the_command_line_wins(tmp_path: Path) -> None:
     grid = expand_grid([*TINY, *places(tmp_path), *sweep], multirun=True)
     assert [config.method.options.alpha for config in grid.configs] == [0.1, 0.2]
     assert [config.method.options.epochs for config in grid.configs] == [3, 3]
-    assert [own[0] for own in grid.tuned] == ["method.epochs=3"] * 2
-    assert all(len(own) == 2 and own[1].startswith("tuning={rule: ") for own in grid.tuned)
+    assert [own[0] for own in grid.added] == ["method.epochs=3"] * 2
+    assert all(own[1].startswith("tuning={rule: ") for own in grid.added)
+    endings = [config.variant.split()[-2:] for config in grid.configs]
+    assert endings == [["alpha=0.1", "oracle-tuned"], ["alpha=0.2", "oracle-tuned"]]
 
 
 @pytest.mark.parametrize("target", ["gold", "proxy"])
@@ -189,7 +191,7 @@ def test_what_was_tuned_otherwise_is_said_in_the_plan(
     every = [*TINY, *places(tmp_path), "method=finetune", "tuned=true", *overrides]
     assert planned(tmp_path, *every[len(TINY) + 3 :]).remarks == remarks
     assert bench_main([*every, "run.dry=true"]) == 0
-    said = capsys.readouterr().err.splitlines()
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
     assert [line.split(": ")[2] for line in said] == list(remarks)
     assert all(line.startswith("warning: synthetic_tiny/mgcn/user/finetune") for line in said)
     assert all(REMARKS[remark] in line for remark, line in zip(remarks, said, strict=True))
