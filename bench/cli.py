@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 from bench.arguments import in_one_piece, parsed, run_application
 from bench.config.compose import CONFIG_DIR, CONFIG_NAME, Grid, expand_grid, plain
 from bench.config.schema import CellConfig, parse_cell
+from bench.config.tuned import REMARKS
 from bench.disk.locks import held
 from bench.disk.space import is_disk_full
 from bench.machine.process import prepare_process
@@ -90,7 +91,18 @@ def planned(grid: Grid) -> list[PlannedCell]:
     announce()
     _reach(grid.configs[0])
     planner = Planner()
-    return [planner.plan(config) for config in grid.configs]
+    cells = [planner.plan(config) for config in grid.configs]
+    _warn_of_tuning(cells)
+    return cells
+
+
+def _warn_of_tuning(cells: Sequence[PlannedCell]) -> None:
+    """Say what has to be said about tuned options, before anything is started."""
+    for remark, why in REMARKS.items():
+        own = [cell.config.label for cell in cells if remark in cell.remarks]
+        if own:
+            more = f" and {len(own) - 1} more" if len(own) > 1 else ""
+            print(f"warning: {own[0]}{more}: {remark}: {why}", file=sys.stderr)
 
 
 def _reach(config: CellConfig) -> None:

@@ -38,8 +38,11 @@ from bench.record.names import (
     MODEL_WEIGHTS,
     REQUEST_FILE,
     THREAD_INVARIANT_TAG,
+    TUNED_REMARKS_TAG,
+    TUNED_RULE_TAG,
+    TUNED_SECONDS_TAG,
     TUNED_TAG,
-    TUNING_SECONDS_TAG,
+    TUNED_TRIALS_TAG,
 )
 from bench.record.progress import phase, reporting
 from bench.record.sending import Recording
@@ -143,11 +146,24 @@ def _tags(cell: PlannedCell) -> dict[str, str]:
     config = cell.config
     tags = {**setting_tags(cell), KIND_TAG: "cell", CELL_KEY_TAG: cell.keys.cell}
     tags |= {CODE_TAG + part: digest for part, digest in code_of(config).items()}
-    if config.tuning_seconds is not None:
-        tags |= {TUNED_TAG: "true", TUNING_SECONDS_TAG: str(config.tuning_seconds)}
+    tags |= _tuned_tags(cell)
     if config.tracking.parent is not None:
         tags["mlflow.parentRunId"] = config.tracking.parent
     return tags
+
+
+def _tuned_tags(cell: PlannedCell) -> dict[str, str]:
+    """Where tuned options come from, and what has to be said about them."""
+    source = cell.config.tuning
+    if source is None:
+        return {}
+    tags = {
+        TUNED_TAG: "true",
+        TUNED_RULE_TAG: source.rule,
+        TUNED_TRIALS_TAG: str(source.trials),
+        TUNED_SECONDS_TAG: str(source.seconds),
+    }
+    return tags | ({TUNED_REMARKS_TAG: "; ".join(cell.remarks)} if cell.remarks else {})
 
 
 def _keep(recording: Recording, result: CellResult, cell: PlannedCell) -> None:

@@ -93,7 +93,10 @@ def _settled(
     composer = _Composer(config_dir)
     configs = [parse_cell(plain(composer.compose(cell))) for cell in cells]
     tuned = [_tuned(*pair, config_dir) for pair in zip(configs, cells, strict=True)]
-    variants = [variant_of(cell, bool(more)) for cell, more in zip(cells, tuned, strict=True)]
+    variants = [
+        variant_of(cell, config.tuned_target if more else "")
+        for config, cell, more in zip(configs, cells, tuned, strict=True)
+    ]
     configs = [
         replace(parse_cell(plain(composer.compose(cell + more))) if more else config, variant=variant)
         for config, cell, more, variant in zip(configs, cells, tuned, variants, strict=True)

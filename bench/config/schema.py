@@ -151,6 +151,25 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class TunedFrom:
+    """What a tuned file says of the tune behind it, for its cells: ``bench/config/tuned.py``."""
+
+    rule: str
+    """What choosing by its rule is called."""
+    trials: int
+    seconds: float
+    """Of the method's own clock, over all trials."""
+    data: str
+    """Key of the data set."""
+    request: str
+    """Key of the deletion request."""
+    code: str
+    """Digest of the method's code."""
+    setting: str
+    """Digest of what else was the same for all trials."""
+
+
+@dataclass(frozen=True)
 class DatasetChoice(Choice):
     """A data set: ``name`` labels it, ``reader`` reads it."""
 
@@ -179,10 +198,12 @@ class CellConfig:
     data_root: Path
     tuned: bool = False
     """Overlay the method's tuned options (``bench/config/tuned.py``)."""
+    tuned_target: Literal["gold", "proxy"] = "gold"
+    """Which of them: chosen with gold models (oracle tuning), or without (gold-free tuning)."""
     tuned_dir: Path | None = None
     """Folder of the tuned files; null: conf/tuned_options of the checkout."""
-    tuning_seconds: float | None = None
-    """What finding the tuned options cost; set by the overlay itself, null where nothing was overlaid."""
+    tuning: TunedFrom | None = None
+    """Where the tuned options come from; set by the overlay itself, null where nothing was overlaid."""
     variant: str = ""
     """The options that were stated for this cell, in a few words (``bench/config/overrides/stated.py``);
     set by the sweep itself, and part of no key."""

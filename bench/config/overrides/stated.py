@@ -15,7 +15,8 @@ GROUPS = ("dataset", "poison", "backbone", "regime", "method", "train", "repair"
 """Groups whose options say what is run or measured; others say where and how."""
 REQUEST = "regime.seed"
 """The label ``request`` shows it."""
-TUNED = "tuned"
+TUNED = {"gold": "oracle-tuned", "proxy": "gold-free-tuned"}
+"""What a cell is whose options a tune chose, by what that tune aimed at."""
 LONGEST = 120
 """Letters of a variant; what is beyond is cut off, and MLflow's parameters have it all."""
 
@@ -26,17 +27,17 @@ def stated_options(overrides: Sequence[str]) -> list[str]:
     return [key.removeprefix("method.") for key in keys if key.startswith("method.")]
 
 
-def variant_of(overrides: Sequence[str], tuned: bool) -> str:
+def variant_of(overrides: Sequence[str], tuned: str = "") -> str:
     """E.g. ``epochs=2 train.batch_size=512``; options of the method go without its group.
 
     Args:
         overrides: of one cell, without those that a tuned file added.
-        tuned: whether a tuned file added some.
+        tuned: what the tune of a tuned file that added some aimed at, "" without one.
     """
     read = [parsed(text) for text in overrides]
     stated = {one.key_or_group: one.get_value_element_as_str() for one in read if _tells(one.key_or_group)}
     words = [f"{key.removeprefix('method.')}={value}" for key, value in stated.items() if "${" not in value]
-    text = " ".join([*words, *([TUNED] if tuned else [])])
+    text = " ".join([*words, *([TUNED[tuned]] if tuned else [])])
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 

@@ -21,14 +21,15 @@ def test_options_are_told_and_labels_and_places_are_not() -> None:
         *("method=scrub", "method.epochs=2", "train.batch_size=64", "regime.seed=1", "seed=3"),
         *("cache.dir=/elsewhere", "run.threads=1", "tracking.experiment=mine", "evaluate.lists=10"),
     ]
-    assert variant_of(overrides, tuned=False) == "epochs=2 train.batch_size=64 evaluate.lists=10"
-    assert variant_of(["method=scrub"], tuned=True) == "tuned"
-    assert variant_of(["method=scrub", "seed=1"], tuned=False) == ""
+    assert variant_of(overrides) == "epochs=2 train.batch_size=64 evaluate.lists=10"
+    assert variant_of(["method=scrub"], tuned="gold") == "oracle-tuned"
+    assert variant_of(["method=scrub", "tuned_target=proxy"], tuned="proxy") == "gold-free-tuned"
+    assert variant_of(["method=scrub", "seed=1"]) == ""
     assert stated_options(overrides) == ["epochs"]
 
 
 def test_a_variant_of_any_length_fits_a_name() -> None:
-    long = variant_of([f"method.option_{number}={number}" for number in range(99)], tuned=False)
+    long = variant_of([f"method.option_{number}={number}" for number in range(99)])
     assert len(long) == LONGEST
     assert long.endswith("...")
 
