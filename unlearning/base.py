@@ -31,8 +31,14 @@ class Workshop(ABC):
     """Trains further backbones of the cell's kind, for methods that keep models of their own."""
 
     @abstractmethod
-    def trained(self, data: InteractionData, purpose: str, epochs: int | None = None) -> Trained:
-        """A fresh backbone, trained on ``data`` and nothing else.
+    def trained(
+        self,
+        data: InteractionData,
+        purpose: str,
+        epochs: int | None = None,
+        start: Recommender | None = None,
+    ) -> Trained:
+        """A fresh backbone, trained on ``data`` and nothing else but what ``start`` was trained on.
 
         Seeds follow from the cell's seed and ``purpose`` alone: the same data and purpose give the same
         weights, in whatever order and for whatever request they are asked for. What training cost (by
@@ -43,6 +49,7 @@ class Workshop(ABC):
             data: what to train on; ``data.valid`` stops the training.
             purpose: names the model's random streams, for example ``shard 3``.
             epochs: exactly so many, without selection; None trains as the cell's own backbone is trained.
+            start: a model whose weights training starts from, which it leaves as they are; None: fresh ones.
         """
 
 
@@ -160,6 +167,15 @@ class UnlearningMethod(ABC):
 
     def __init__(self, options: Any) -> None:
         self.options = options
+
+    @property
+    def fitted_on_validation(self) -> bool:
+        """Whether validation labels enter the weights with these options, beyond choosing an epoch.
+
+        Validation figures of such a cell are of data that was fitted: whoever selects by them must leave it
+        out, and its run says so in the tag ``note.fitted_on_validation``.
+        """
+        return False
 
     def check(self, model: Recommender) -> None:  # noqa: B027 - most methods accept every backbone
         """Raise ``InputError`` where this method cannot work on this backbone; runs before training."""

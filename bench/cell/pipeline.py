@@ -42,8 +42,9 @@ CONTENDED_BELOW = 0.8
 
 @dataclass(frozen=True)
 class CellResult:
-    """What one cell measured."""
+    """What one cell measured, and the model that it measured."""
 
+    model: Recommender
     measured: Measured
     request: DeletionRequest
     original: TrainingRecord
@@ -100,6 +101,7 @@ class CellPipeline:
         if self.config.applied_repair.batches and repair_reason(model):
             reasons["repair"] = repair_reason(model)
         return CellResult(
+            model,
             dataclasses.replace(measured, metrics=figures, not_applicable=reasons),
             setting.request,
             setting.original.record,

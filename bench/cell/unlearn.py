@@ -41,6 +41,9 @@ from models.capabilities import Capability, reason_against
 from unlearning import REFERENCE_METHODS
 from unlearning.base import Problem, Setting, Trained, UnlearningMethod, UnlearnResult
 
+FITTED_ON_VALIDATION = "fitted_on_validation"
+"""Note of a cell whose weights were fitted on validation labels (``UnlearningMethod``)."""
+
 
 class UnlearningDiverged(RuntimeError):
     """The method left weights that are not numbers: there is nothing to measure.
@@ -114,6 +117,8 @@ class UnlearnStage:
                 f"method {self._config.method.name} changed the data or the request in place: "
                 "let it work on copies"
             )
+        if method.fitted_on_validation:
+            result.notes[FITTED_ON_VALIDATION] = True
         online = watch.seconds if result.online_seconds is None else result.online_seconds
         return Unlearned(
             result=result,

@@ -29,7 +29,7 @@ REGIMES = ("user", "item", "interaction")
 QUICK = ("train.max_epochs=1", "regime.ratio=0.2", "evaluate.trajectory=false")
 OPTIONS = {
     "tru": {"bpr": "method.gate=false", "lightgcn": "method.gate=false"},
-    "ultrare": {"": "method.shards=2"},
+    **{method: {"": "method.shards=2"} for method in ("sisa", "receraser", "ultrare")},
 }
 MULTIMODAL = ("multidelete",)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from tests.house import ROOT
 
 LEAKAGE, COSTS = "tests/leakage/test_pipeline.py", "tests/leakage/test_costs.py"
+SHARDS = "tests/unlearning/test_shard_methods.py"
 
 
 @dataclass(frozen=True)
@@ -228,6 +229,48 @@ MUTANTS = (
         "datasets/requests.py",
         "valid=data.valid[:, ~self.owns(data.valid)],",
         "valid=data.valid,",
+    ),
+    Mutant(
+        "all shards are trained again",
+        "unlearning/shard_training.py",
+        "first = first_touched(state.partition, problem.full, problem.retain, shard, reads_content)",
+        "first = 0",
+        (SHARDS,),
+    ),
+    Mutant(
+        "a shard sees pairs of others",
+        "unlearning/shards.py",
+        "mine = there & (self.labels[places] == shard)",
+        "mine = there & (self.labels[places] <= shard)",
+        (SHARDS,),
+    ),
+    Mutant(
+        "the state of shards keeps forgotten pairs",
+        "unlearning/shard_training.py",
+        "kept = state.partition.within(problem.retain.train)",
+        "kept = state.partition",
+        (SHARDS,),
+    ),
+    Mutant(
+        "a slice starts from fresh weights",
+        "unlearning/shard_training.py",
+        "start = made[max(made)] if made else None",
+        "start = None",
+        ("tests/unlearning/test_sisa.py",),
+    ),
+    Mutant(
+        "a combiner is drawn from the generator of the request",
+        "unlearning/receraser.py",
+        "models(), done.state.seed)",
+        "models(), problem.generator.initial_seed())",
+        (SHARDS,),
+    ),
+    Mutant(
+        "anchors of the greedy partition do not move",
+        "unlearning/greedy_assignment.py",
+        "return torch.where(held > 0, counts.t() @ vectors / held.clamp(min=1), before)",
+        "return before",
+        ("tests/unlearning/test_partitions.py",),
     ),
 )
 
