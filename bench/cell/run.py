@@ -36,6 +36,7 @@ from bench.record.names import (
     MODEL_EMBEDDINGS,
     MODEL_FOLDER,
     MODEL_WEIGHTS,
+    NOT_APPLICABLE_TAG,
     REQUEST_FILE,
     THREAD_INVARIANT_TAG,
     TUNED_REMARKS_TAG,
@@ -51,6 +52,7 @@ from bench.train.loop import TrainingRecord
 from datasets.reader import DatasetReader
 from datasets.requests import DeletionRequest
 from models.base import Recommender
+from models.capabilities import Capability, reason_against
 
 log = logging.getLogger(__name__)
 
@@ -180,6 +182,7 @@ def _keep(recording: Recording, result: CellResult, cell: PlannedCell) -> None:
     metrics |= _training_metrics("original", result.original) | _training_metrics("gold", result.gold)
     metrics = {name: metrics[name] for name in HEADLINES if name in metrics} | metrics
     notes = {f"note.{key}": str(value) for key, value in result.notes.items()}
+    notes |= {NOT_APPLICABLE_TAG + name: why for name, why in result.measured.not_applicable.items()}
     files = {
         "per_user.safetensors": result.measured.per_user,
         LISTS_FILE: result.measured.lists,
@@ -211,11 +214,13 @@ def _named(request: DeletionRequest) -> dict[str, Tensor]:
 
 def _model(model: Recommender) -> dict[str, dict[str, Tensor]]:
     """The files of an unlearned model: what ``bench/objects/saved.py`` reads."""
-    with evaluating(model):
-        users, items = model.embeddings()
     state = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    tables = {"users": users.clone(), "items": items.clone()}
-    return {f"{MODEL_FOLDER}/{MODEL_EMBEDDINGS}": tables, f"{MODEL_FOLDER}/{MODEL_WEIGHTS}": state}
+    files = {f"{MODEL_FOLDER}/{MODEL_WEIGHTS}": state}
+    if not reason_against(model, {Capability.EMBEDDINGS}):
+        with evaluating(model):
+            users, items = model.embeddings()
+        files[f"{MODEL_FOLDER}/{MODEL_EMBEDDINGS}"] = {"users": users.clone(), "items": items.clone()}
+    return files
 
 
 def _stated(config: CellConfig) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from bench.cache.content import digest
 from bench.cache.models import CachedModel
 from bench.cache.prepared import preparing
 from bench.cell.setting import CellSetting, Role, SettingStage
-from bench.cell.unlearn import UnlearningDiverged, UnlearnStage
+from bench.cell.unlearn import UnlearningDiverged, UnlearnStage, users_of
 from bench.config.registry import load_class
 from bench.config.schema import Choice
 from bench.config.source import options_of
@@ -69,7 +69,12 @@ class TrialPipeline:
         self.setting = loaded.without_test()
         setting, rules = self.setting, cell.config.evaluate
         self._yardstick = Measurement(
-            setting.full, setting.retain, setting.request, rules.chunk_scores, rules.candidates
+            setting.full,
+            setting.retain,
+            setting.request,
+            rules.chunk_scores,
+            rules.candidates,
+            users=users_of(cell.config, setting),
         )
 
     def reference(self, role: str) -> Figures:
