@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import bench  # noqa: F401  (puts the checkout on the path before anything else of it is imported)
+
 if TYPE_CHECKING:
     import pandas as pd
 

@@ -7,9 +7,7 @@ remedy. No torch in here.
 from __future__ import annotations
 
 import copy
-import itertools
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -18,28 +16,29 @@ from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
     MissingConfigException,
-    OverrideParseException,
 )
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from bench.config.overrides.grammar import lines, parsed, parsed_all, product
+from bench.config.overrides.stated import as_override, stated_options, variant_of
 from bench.config.registry import registry
 from bench.config.schema import CONFIG_DIR as CONFIG_DIR
 from bench.config.schema import CellConfig, build, parse_cell
 from bench.config.source import options_of
 from bench.config.tuned import search_file, tuned_overrides
-from bench.overrides import as_override, parsed, stated_options, variant_of
-from datasets.errors import InputError, choices, place
+from datasets.errors import InputError, choices, in_short, place
 
 CONFIG_NAME = "config"
 SWEEPER = "hydra_plugins.lethe.PlannedSweeper"
 """The one sweeper that starts what was planned (bench/sweep/planned.py)."""
+PUBLISHED = "published"
+"""The group of published hyper-parameters: taken where there are some of a backbone and a data set."""
 UNION = "union"
 """Sweep parameter whose lines (or parts between ``;``) are products of their own, run as one sweep."""
 
@@ -94,7 +93,10 @@ def _settled(
     composer = _Composer(config_dir)
     configs = [parse_cell(plain(composer.compose(cell))) for cell in cells]
     tuned = [_tuned(*pair, config_dir) for pair in zip(configs, cells, strict=True)]
-    variants = [variant_of(cell, bool(more)) for cell, more in zip(cells, tuned, strict=True)]
+    variants = [
+        variant_of(cell, config.tuned_target if more else "")
+        for config, cell, more in zip(configs, cells, tuned, strict=True)
+    ]
     configs = [
         replace(parse_cell(plain(composer.compose(cell + more))) if more else config, variant=variant)
         for config, cell, more, variant in zip(configs, cells, tuned, variants, strict=True)
@@ -141,6 +143,12 @@ class _Composer:
 
     def _check_files(self, chosen: dict[str, str]) -> None:
         """Refuse what is wrong in the file behind a choice, where its line is known."""
+        if PUBLISHED in chosen:  # Hydra passes over an optional choice that is not there
+            known = [file.stem for folder in self._folders for file in (folder / PUBLISHED).glob("*.yaml")]
+            if chosen[PUBLISHED] not in known:
+                raise InputError(
+                    f"published={chosen[PUBLISHED]} is not known: {choices(chosen[PUBLISHED], known)}"
+                )
         for group, name in (_defaults() | chosen).items():
             files = [folder / group / f"{name}.yaml" for folder in self._folders]
             file = next((file for file in files if file.is_file()), None)
@@ -168,10 +176,7 @@ def _set(config: DictConfig, override: Override) -> None:
 
 def _sweep_lists(overrides: list[str], multirun: bool) -> tuple[list[str], list[list[str]], bool]:
     """The shared overrides, and the override lists of the cells in the order of Hydra's own sweeper."""
-    try:
-        every = OverridesParser.create().parse_overrides(overrides)
-    except OverrideParseException as error:
-        raise InputError(f"{error.override} cannot be read as an override: write key=value.") from error
+    every = parsed_all(overrides)
     swept = [o for o in every if o.is_sweep_override()]
     if swept and not multirun:
         raise InputError(
@@ -186,40 +191,12 @@ def _sweep_lists(overrides: list[str], multirun: bool) -> tuple[list[str], list[
     if master.sweeper._target_ != SWEEPER:
         raise InputError("hydra/sweeper cannot be chosen, because sweeps are planned here: leave it out.")
     params = {str(key): str(value) for key, value in (master.sweeper.params or {}).items()}
-    lines = _lines(params.pop(UNION, ""))
+    united = lines(params.pop(UNION, ""))
     cells: dict[tuple[str, ...], list[str]] = {}
-    for line in lines or [[]]:
-        for cell in _product([*(f"{key}={value}" for key, value in params.items()), *line], overrides):
+    for line in united or [[]]:
+        for cell in product([*(f"{key}={value}" for key, value in params.items()), *line], overrides):
             cells.setdefault(tuple(sorted(cell)), cell)
     return shared, list(cells.values()), True
-
-
-def _lines(text: str) -> list[list[str]]:
-    """The words of each line (or part between ``;``) as a shell reads them, without comments."""
-    return [words for line in re.split(r"[\n;]", text) if (words := shlex.split(line, comments=True))]
-
-
-def _product(from_config: Sequence[str], overrides: Sequence[str]) -> list[list[str]]:
-    """The cells of one product; the sweep parameters of an experiment come first, as in Hydra's own sweeper.
-
-    What the command line says of a key replaces what the experiment sweeps it over.
-    """
-    given = {parsed(text).key_or_group for text in overrides}
-    kept = [text for text in from_config if parsed(text).key_or_group not in given]
-    written: dict[str, list[str]] = {}
-    for override in OverridesParser.create().parse_overrides([*kept, *overrides]):
-        key = override.get_key_element()
-        written[key] = [f"{key}={value}" for value in _values(override)]
-    return [list(cell) for cell in itertools.product(*written.values())]
-
-
-def _values(override: Override) -> list[str]:
-    """The values that an override stands for, as they are written on a command line."""
-    if not override.is_sweep_override():
-        return [override.get_value_element_as_str()]
-    if not override.is_discrete_sweep():
-        raise InputError(f"{override.input_line} names no single values: list them, or use range(...).")
-    return list(override.sweep_string_iterator())
 
 
 @cache  # slow, and conf/ stays as it is while a process lives; not to be changed
@@ -236,7 +213,7 @@ def _compose(overrides: Sequence[str], with_hydra: bool) -> DictConfig:
     except ConfigCompositionException as error:
         known = _compose((), with_hydra=False) if overrides else OmegaConf.create({})
         raise InputError(_unknown_key(error, known)) from error
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
         raise InputError(f"the configuration does not compose: {_first_line(error)}.") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -335,5 +312,5 @@ def _unknown_option(key: str, config: DictConfig) -> str:
 
 
 def _first_line(error: BaseException | None) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    first = str(error).strip().splitlines()[:1]
+    return in_short(first[0]).rstrip(".") if first else type(error).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench.overrides import GROUPS
+from bench.config.overrides.stated import GROUPS
 from bench.plan.planner import PlannedCell
 
 

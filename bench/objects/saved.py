@@ -116,6 +116,11 @@ def download(client: MlflowClient, run_id: str, folder: Path) -> SavedModel:
     """The same for a run that keeps one; its files stay in ``folder/model``."""
     folder.mkdir(parents=True, exist_ok=True)
     files = Path(client.download_artifacts(run_id, MODEL_FOLDER, str(folder)))
+    if not (files / MODEL_EMBEDDINGS).is_file():
+        raise InputError(
+            f"run {run_id} keeps a model without embeddings, which cannot be had back: its weights are in "
+            f"the artifact {MODEL_FOLDER}/{MODEL_WEIGHTS}."
+        )
     tables = load_file(files / MODEL_EMBEDDINGS)
     config = parse_cell(json.loads((files / MODEL_CELL).read_text(encoding="utf-8")))
     weights, own_class = load_file(files / MODEL_WEIGHTS), client.get_run(run_id).data.tags[MODEL_CLASS_TAG]
