@@ -459,7 +459,7 @@ MUTANTS = (
         "unlearning/rrl.py",
         "max_valid_loss: Annotated[float, Field(ge=0, le=1)] | None = None",
         "max_valid_loss: Annotated[float, Field(ge=0, le=1)] | None = 0.01",
-        ("tests/unlearning/test_every_method.py",),
+        ("tests/unlearning/test_every_method.py::test_no_method_looks_at_validation_pairs_on_request",),
     ),
 )
 
