@@ -13,9 +13,10 @@ them, and the combiner is fitted afresh. docs/methods/ultrare.md says what is pu
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -26,7 +27,8 @@ from datasets.sampling import TripleSampler
 from models.base import Recommender
 from models.descent import descend
 from models.optimiser import adam
-from unlearning.base import Problem, Recorder, Setting, UnlearningMethod, UnlearnResult
+from unlearning import shard_state
+from unlearning.base import PreparedState, Problem, Recorder, Setting, UnlearningMethod, UnlearnResult
 from unlearning.combiner import Attention, Weights
 from unlearning.distillation import frozen
 from unlearning.ensemble import ShardEnsemble
@@ -82,10 +84,12 @@ class UltraREOptions(MethodOptions):
 
 @dataclass(frozen=True)
 class Prepared:
-    """What exists before any request: the partition and the ensemble that serves until one comes."""
+    """What exists before a request: the partition, the ensemble that serves until it comes, and the seed of
+    every combiner, whatever the number of the request: so that a stream ends where its union does."""
 
     partition: Partition
     ensemble: ShardEnsemble
+    seed: int
 
 
 class UltraRE(UnlearningMethod):
@@ -125,7 +129,7 @@ class UltraRE(UnlearningMethod):
         }
         ensemble = self._combined(data, partition, models, setting.generator)
         fit(ensemble, data, options, setting.generator, setting.batch_size, lambda *_: None)
-        return Prepared(partition, ensemble)
+        return Prepared(partition, ensemble, setting.generator.initial_seed())
 
     def unlearn(self, original: Recommender, problem: Problem, recorder: Recorder) -> UnlearnResult:
         """Retrain the touched shards on the retain set and fit a fresh combiner; ``original`` is not used."""
@@ -134,8 +138,9 @@ class UltraRE(UnlearningMethod):
         models, touched = dict[int, Recommender](), 0
         for shard in range(options.shards):
             before, after = (prepared.partition.part(data, shard) for data in (problem.full, problem.retain))
-            if not changed(before, after, original.multimodal):
-                models[shard] = prepared.ensemble.shard(shard)
+            if not changed(before, after, prepared.ensemble.reads_content):
+                if shard in prepared.ensemble.numbers():  # else it was closed before
+                    models[shard] = prepared.ensemble.shard(shard)
                 continue
             touched += 1
             if trains(after):
@@ -147,15 +152,32 @@ class UltraRE(UnlearningMethod):
                 f"method.shards={options.shards} leaves no shard with enough pairs to train on after this "
                 "request: ask for fewer shards or for a smaller request."
             )
-        ensemble = self._combined(problem.retain, prepared.partition, models, problem.generator)
+        generator = torch.Generator(problem.generator.device).manual_seed(prepared.seed)
+        ensemble = self._combined(problem.retain, prepared.partition, models, generator)
 
         def report(current: ShardEnsemble, loss: float, examples: int, steps: int) -> None:
             recorder.examples(examples, steps)
             recorder.epoch(current, {"loss/combiner": loss})
 
-        fit(ensemble, problem.retain, options, problem.generator, problem.batch_size, report)
+        fit(ensemble, problem.retain, options, generator, problem.batch_size, report)
         notes = {"shards": options.shards, "touched_shards": touched}
-        return UnlearnResult(ensemble, notes=notes | {"closed_shards": options.shards - len(models)})
+        notes |= {"closed_shards": options.shards - len(models)}
+        return UnlearnResult(ensemble, notes=notes, state=dataclasses.replace(prepared, ensemble=ensemble))
+
+    def packed(self, model: Recommender, state: Any) -> PreparedState | None:
+        """The ensemble and the seed of its combiners."""
+        kept = shard_state.packed(state.ensemble)
+        return PreparedState(kept.tensors, {**kept.figures, "seed": state.seed})
+
+    def unpacked(
+        self, packed: PreparedState, model: Recommender, data: InteractionData
+    ) -> tuple[Recommender, Any]:
+        """The inverse; ``model`` serves as the build of every shard."""
+        with torch.no_grad():
+            width = model.embeddings()[1].shape[1]
+        combiner = self._combiner(len(packed.figures["numbers"]), width, seed=0)
+        ensemble = shard_state.unpacked(packed, data, model, combiner, self.options.combiner_decay)
+        return ensemble, Prepared(ensemble.partition, ensemble, packed.figures["seed"])
 
     def _partition(self, original: Recommender, setting: Setting) -> Partition:
         options = self.options
@@ -170,13 +192,16 @@ class UltraRE(UnlearningMethod):
         models: Mapping[int, Recommender],
         generator: torch.Generator,
     ) -> ShardEnsemble:
-        options = self.options
-        combiner: Attention | Weights = Weights(len(models))
-        if options.combiner == "attention":
-            width = frozen(next(iter(models.values()))).items.shape[1]
-            own = torch.Generator().manual_seed(generator.initial_seed())
-            combiner = Attention(len(models), width, options.attention_dim, own)
-        return ShardEnsemble(data, partition, models, combiner, options.combiner_decay)
+        width = frozen(next(iter(models.values()))).items.shape[1]
+        combiner = self._combiner(len(models), width, generator.initial_seed())
+        return ShardEnsemble(data, partition, models, combiner, self.options.combiner_decay)
+
+    def _combiner(self, shards: int, width: int, seed: int) -> Attention | Weights:
+        """An untrained combiner of embeddings of this width."""
+        if self.options.combiner == "weights":
+            return Weights(shards)
+        generator = torch.Generator().manual_seed(seed)
+        return Attention(shards, width, self.options.attention_dim, generator)
 
 
 def fit(

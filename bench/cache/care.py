@@ -21,7 +21,7 @@ from bench.cache.store import ITEM_GRAPHS, KINDS, MODELS, RECORD, SEAL, Damaged,
 from bench.config.schema import TrackingConfig
 from bench.disk.files import read_json
 from bench.disk.locks import held_if_free, lock_file
-from bench.record.names import KIND_TAG
+from bench.record.names import GOLD_KEYS_TAG, KIND_TAG
 from bench.record.owner import why_gone
 
 SECONDS_PER_DAY = 86_400
@@ -119,7 +119,8 @@ def referenced(tracking: TrackingConfig) -> set[str]:
 
     runs = Store(tracking).runs("attributes.status = 'FINISHED'")
     tags = [run.data.tags for run in runs if run.data.tags.get(KIND_TAG) == "cell"]
-    return {own[f"lethe.{role}_key"] for own in tags for role in ("original", "gold")}
+    keys = {own[f"lethe.{role}_key"] for own in tags for role in ("original", "gold")}
+    return keys | {key for own in tags for key in own.get(GOLD_KEYS_TAG, "").split()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

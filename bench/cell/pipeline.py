@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from bench.audits.base import AuditContext, Audited, run_audits
 from bench.cell.setting import CellSetting, SettingStage
-from bench.cell.unlearn import Unlearned, UnlearnStage
+from bench.cell.unlearn import Spent, Unlearned, UnlearnStage
 from bench.config.registry import load_class
 from bench.config.schema import CellConfig
 from bench.machine.devices import describe
@@ -25,6 +26,7 @@ from bench.train.loop import TrainingRecord
 from datasets.requests import DeletionRequest
 from models.base import Recommender
 from unlearning import GOLD_METHOD
+from unlearning.base import Workshop
 
 CONTENDED_BELOW = 0.8
 """Processor share of a clock under which its seconds are those of a machine that had other things to do."""
@@ -55,15 +57,7 @@ class CellPipeline:
         """Run the cell. Nothing is recorded in MLflow here."""
         with deterministic(self.config.run.deterministic):
             setting = self.setting.load()
-            rules = self.config.evaluate
-            yardstick = Measurement(
-                setting.full,
-                setting.retain,
-                setting.request,
-                rules.chunk_scores,
-                rules.candidates,
-                rules.lists,
-            )
+            yardstick = yardstick_of(self.config, setting)
             probe = yardstick.trajectory_point if self.config.evaluate.trajectory else None
             phase("unlearning")
             unlearned = self.unlearning.run(setting, probe)
@@ -74,8 +68,9 @@ class CellPipeline:
         model = unlearned.result.model
         graph = self.config.method.options.graph_at_evaluation
         measured = yardstick.apply(model, graph, setting.gold.model)
-        audited = self._audited(setting, model)
-        costs = self._costs(unlearned, setting.gold.record)
+        workshop = self.unlearning.workshop(Stopwatch(self.setting.device))  # off the method's clock
+        audited = audited_by(self.config, setting, model, workshop)
+        costs = costs_of(self.config, unlearned.spent, setting.gold.record, self.setting.device)
         return CellResult(
             dataclasses.replace(measured, metrics={**measured.metrics, **costs, **audited.metrics}),
             setting.request,
@@ -86,61 +81,68 @@ class CellPipeline:
             audited.arrays,
         )
 
-    def _audited(self, setting: CellSetting, model: Recommender) -> Audited:
-        options = self.config.audit.options
-        kinds = [
-            partial(load_class("audit", name), options=options[name]) for name in self.config.audit.audits
-        ]
-        if not kinds:
-            return Audited()
-        phase("auditing")
-        references = {"original": setting.original.model, "gold": setting.gold.model}
-        workshop = self.unlearning.workshop(Stopwatch(self.setting.device))  # off the method's clock
-        context = AuditContext(
-            setting.full,
-            setting.retain,
-            setting.request,
-            self.config.seed,
-            self.config.evaluate.chunk_scores,
-            self.config.train,
-            references,
-            lambda data, purpose: workshop.trained(data, purpose).model,
-            self.config.evaluate.candidates,
-        )
-        return run_audits(kinds, {"": model, **references}, context)
 
-    def _costs(self, unlearned: Unlearned, gold: TrainingRecord) -> dict[str, float]:
-        """Seconds and device-free cost (docs/protocol.md); what is not known is absent.
-
-        Gold as a method is its recorded training, by every clock and count.
-        """
-        own: Unlearned | TrainingRecord = unlearned
-        if self.config.method.name == GOLD_METHOD:
-            own = gold
-        costs = {
-            "time/unlearn_seconds": unlearned.online_seconds,
-            "time/offline_seconds": unlearned.offline_seconds,
-            "time/warmup_seconds": unlearned.warmup_seconds,
-            "time/gold_train_seconds": gold.seconds,
-            "time/gold_train_seconds_to_best": gold.seconds_to_best,
-            "time/processor_share": own.processor_share,
-            "cost/unlearn_examples": unlearned.recorder.num_examples,
-            "cost/unlearn_steps": unlearned.recorder.num_steps,
-            "cost/unlearn_propagations": own.propagations,
-            "cost/gold_examples": gold.examples,
-            "cost/gold_steps": gold.steps,
-            "cost/gold_propagations": gold.propagations,
-        }
-        if unlearned.online_seconds > 0 and gold.device == describe(self.setting.device):
-            costs |= {SPEEDUP: 1.0, SPEEDUP_TO_END: 1.0} if own is gold else speedups(unlearned, gold)
-            costs[CONTENDED] = contended(own.processor_share, gold.processor_share)
-        return {name: float(value) for name, value in costs.items() if value is not None}
+def yardstick_of(config: CellConfig, setting: CellSetting, watched: Tensor | None = None) -> Measurement:
+    """What is measured on any model of a request; ``watched`` as ``Measurement`` has it."""
+    rules = config.evaluate
+    own = rules.chunk_scores, rules.candidates, rules.lists, watched
+    return Measurement(setting.full, setting.retain, setting.request, *own)
 
 
-def speedups(unlearned: Unlearned, gold: TrainingRecord) -> dict[str, float]:
-    """Gold's seconds over the method's, and the number of requests after which a preparation has paid off:
-    absent where there was none, or where retraining is as fast."""
-    online, offline = unlearned.online_seconds, unlearned.offline_seconds
+def audited_by(config: CellConfig, setting: CellSetting, model: Recommender, workshop: Workshop) -> Audited:
+    """The audits of a cell on its unlearned model, the original and gold."""
+    options = config.audit.options
+    kinds = [partial(load_class("audit", name), options=options[name]) for name in config.audit.audits]
+    if not kinds:
+        return Audited()
+    phase("auditing")
+    references = {"original": setting.original.model, "gold": setting.gold.model}
+    context = AuditContext(
+        setting.full,
+        setting.retain,
+        setting.request,
+        config.seed,
+        config.evaluate.chunk_scores,
+        config.train,
+        references,
+        lambda data, purpose: workshop.trained(data, purpose).model,
+        config.evaluate.candidates,
+    )
+    return run_audits(kinds, {"": model, **references}, context)
+
+
+def costs_of(
+    config: CellConfig, spent: Spent, gold: TrainingRecord, device: torch.device
+) -> dict[str, float]:
+    """Seconds and device-free cost (docs/protocol.md); what is not known is absent.
+
+    Gold as a method is its recorded training, by every clock and count.
+    """
+    own: Spent | TrainingRecord = gold if config.method.name == GOLD_METHOD else spent
+    costs = {
+        "time/unlearn_seconds": spent.online_seconds,
+        "time/offline_seconds": spent.offline_seconds,
+        "time/warmup_seconds": spent.warmup_seconds,
+        "time/gold_train_seconds": gold.seconds,
+        "time/gold_train_seconds_to_best": gold.seconds_to_best,
+        "time/processor_share": own.processor_share,
+        "cost/unlearn_examples": spent.examples,
+        "cost/unlearn_steps": spent.steps,
+        "cost/unlearn_propagations": own.propagations,
+        "cost/gold_examples": gold.examples,
+        "cost/gold_steps": gold.steps,
+        "cost/gold_propagations": gold.propagations,
+    }
+    if spent.online_seconds > 0 and gold.device == describe(device):
+        costs |= {SPEEDUP: 1.0, SPEEDUP_TO_END: 1.0} if own is gold else speedups(spent, gold)
+        costs[CONTENDED] = contended(own.processor_share, gold.processor_share)
+    return {name: float(value) for name, value in costs.items() if value is not None}
+
+
+def speedups(spent: Spent, gold: TrainingRecord) -> dict[str, float]:
+    """Gold's seconds over the method's, per request, and the number of requests after which a preparation has
+    paid off: absent where there was none, or where retraining is as fast."""
+    online, offline = spent.online_seconds / spent.requests, spent.offline_seconds
     found = {SPEEDUP: gold.seconds_to_best / online, SPEEDUP_TO_END: gold.seconds / online}
     if offline > 0 and online < gold.seconds_to_best:
         found[BREAK_EVEN] = offline / (gold.seconds_to_best - online)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Callable
 
+import torch
 from mlflow.exceptions import MlflowException
 
 from bench.cell.pipeline import CellPipeline, CellResult
-from bench.cell.setting import Role, SettingStage
+from bench.cell.setting import SettingStage
 from bench.config.schema import CellConfig
 from bench.disk.space import is_disk_full, require_space
 from bench.machine.devices import describe
@@ -21,6 +23,7 @@ from bench.plan.planner import PlannedCell
 from bench.record.names import (
     CELL_KEY_TAG,
     CODE_TAG,
+    GOLD_KEYS_TAG,
     HEADLINES,
     KIND_TAG,
     THREAD_INVARIANT_TAG,
@@ -31,6 +34,7 @@ from bench.record.parameters import parameters
 from bench.record.progress import phase, reporting
 from bench.record.store import Store
 from bench.train.loop import TrainingRecord
+from datasets.requests import DeletionRequest
 from datasets.validation import DataSummary
 
 log = logging.getLogger(__name__)
@@ -43,7 +47,20 @@ COLD_COUNTS = (
 
 
 def run_cell(cell: PlannedCell) -> str:
-    """Run a planned cell and record it. Returns the MLflow run id.
+    """Run a planned cell of one request and record it (``recorded``). Returns the MLflow run id."""
+
+    def work(store: Store, run_id: str) -> None:
+        pipeline = CellPipeline(cell)
+        announce(store, run_id, cell, pipeline.setting.device)
+        result = pipeline.run()
+        phase("recording")
+        _record(store, run_id, result, cell.summary)
+
+    return recorded(cell, work)
+
+
+def recorded(cell: PlannedCell, work: Callable[[Store, str], None]) -> str:
+    """The MLflow run of a cell, in which ``work`` measures and records; its id.
 
     Whatever is raised on the way marks the run as failed (or killed, where the cell is not to blame),
     with its cause and stack, and goes on.
@@ -56,15 +73,7 @@ def run_cell(cell: PlannedCell) -> str:
     try:
         with store.heartbeat(run_id), reporting(config.label, config.cache.dir / "progress"):
             require_space(config.cache.dir)
-            pipeline = CellPipeline(cell)
-            device = dataclasses.asdict(describe(pipeline.setting.device))
-            tags = {f"device.{key}": str(value) for key, value in device.items()}
-            tags |= _promise(config)
-            store.log(run_id, params=parameters(config), tags=tags)
-            _log_dataset(store, run_id, cell)
-            result = pipeline.run()
-            phase("recording")
-            _record(store, run_id, result, cell.summary)
+            work(store, run_id)
         store.finish(run_id)
     except BaseException as error:
         _record_failure(store, run_id, error)
@@ -73,15 +82,25 @@ def run_cell(cell: PlannedCell) -> str:
     return run_id
 
 
-def train_model(cell: PlannedCell) -> None:
-    """Train the model that ``run.stage`` names, if it is not in the cache yet. Records nothing in MLflow."""
+def announce(store: Store, run_id: str, cell: PlannedCell, device: torch.device) -> None:
+    """Log what is known of a run before anything is measured: options, hardware, data set."""
     config = cell.config
-    role: Role = "original" if config.run.stage == "original" else "gold"
-    label = f"{config.data_name}/{config.backbone.name}/{role}/seed {config.seed}"
+    tags = {f"device.{key}": str(value) for key, value in dataclasses.asdict(describe(device)).items()}
+    store.log(run_id, params=parameters(config), tags=tags | _promise(config))
+    _log_dataset(store, run_id, cell)
+
+
+def train_model(cell: PlannedCell, setting: type[SettingStage] = SettingStage) -> None:
+    """Train the model that ``run.stage`` names, if it is not in the cache yet. Records nothing in MLflow.
+
+    ``setting`` makes the setting of the cell.
+    """
+    config = cell.config
+    label = f"{config.data_name}/{config.backbone.name}/{config.run.stage}/seed {config.seed}"
     with reporting(label, config.cache.dir / "progress"):
         require_space(config.cache.dir)
         with deterministic(config.run.deterministic):
-            SettingStage(cell).train(role)
+            setting(cell).train(config.run.stage)
 
 
 def _promise(config: CellConfig) -> dict[str, str]:
@@ -117,13 +136,14 @@ def _log_dataset(store: Store, run_id: str, cell: PlannedCell) -> None:
 def setting_tags(cell: PlannedCell) -> dict[str, str]:
     """The cell's labels, and the keys of the stages before the cell's own."""
     config = cell.config
-    tags = {
-        f"lethe.{stage}_key": key for stage, key in dataclasses.asdict(cell.keys).items() if stage != "cell"
-    }
+    keys = dataclasses.asdict(cell.keys).items()
+    tags = {f"lethe.{stage}_key": key for stage, key in keys if stage not in ("cell", "golds")}
+    if cell.keys.golds:
+        tags |= {"stream": config.stream.name, GOLD_KEYS_TAG: " ".join(cell.keys.golds)}
     return tags | {
         "dataset": config.data_name,
         "backbone": config.backbone.name,
-        "regime": config.regime.name,
+        "regime": config.regime_name,
         "method": config.method.name,
         "seed": str(config.seed),
     }
@@ -141,15 +161,12 @@ def _tags(cell: PlannedCell) -> dict[str, str]:
 
 
 def _record(store: Store, run_id: str, result: CellResult, data: DataSummary) -> None:
-    request = result.request
-    counts = {"request/pairs": request.forget.shape[1], "request/users": len(request.users)}
-    counts["request/items"] = len(request.items)
-    counts |= {f"data/{name}": getattr(data, name) for name in COLD_COUNTS}
+    counts = counts_of(result.request, data)
     curves = _curves("unlearn", result.trajectory)
     for role, record in (("original", result.original), ("gold", result.gold)):
         curves |= _curves(role, record.curve)
     metrics = result.measured.metrics | counts
-    metrics |= _training_metrics("original", result.original) | _training_metrics("gold", result.gold)
+    metrics |= training_metrics("original", result.original) | training_metrics("gold", result.gold)
     metrics = {name: metrics[name] for name in HEADLINES if name in metrics} | metrics
     notes = {f"note.{key}": str(value) for key, value in result.notes.items()}
     store.log(run_id, metrics=metrics, curves=curves, tags=notes)
@@ -160,7 +177,15 @@ def _record(store: Store, run_id: str, result: CellResult, data: DataSummary) ->
     store.log_json(run_id, "trajectory.json", result.trajectory)
 
 
-def _training_metrics(role: str, record: TrainingRecord) -> dict[str, float]:
+def counts_of(request: DeletionRequest, data: DataSummary) -> dict[str, float]:
+    """What was asked, and what the data set is without, in numbers."""
+    counts = {"request/pairs": request.forget.shape[1], "request/users": len(request.users)}
+    counts["request/items"] = len(request.items)
+    return counts | {f"data/{name}": getattr(data, name) for name in COLD_COUNTS}
+
+
+def training_metrics(role: str, record: TrainingRecord) -> dict[str, float]:
+    """What training a model took, by MLflow name."""
     share = record.processor_share
     return ({} if share is None else {f"train/{role}_processor_share": share}) | {
         f"train/{role}_epochs": record.epochs,

@@ -46,11 +46,11 @@ class CellWorkshop(Workshop):
     Args:
         config: the cell's.
         data_key: key of the data set that all parts are cut from.
-        cache: where trained models are kept.
+        cache: where trained models are kept; None: nowhere.
         watch: the stage's clock; it stands still in here and is given the recorded training time.
     """
 
-    def __init__(self, config: CellConfig, data_key: str, cache: ModelCache, watch: Stopwatch) -> None:
+    def __init__(self, config: CellConfig, data_key: str, cache: ModelCache | None, watch: Stopwatch) -> None:
         self._config = config
         self._data_key = data_key
         self._cache = cache
@@ -74,12 +74,15 @@ class CellWorkshop(Workshop):
         }
         with self._watch.paused():
             model = fresh_model(config.backbone, data, seed)
-            found = self._cache.get_or_train(self._key(data, purpose, schedule), model, run, about)
-        record = found.record
+            if self._cache is None:
+                record = run(model)
+            else:
+                key = self._key(data, purpose, schedule)
+                record = self._cache.get_or_train(key, model, run, about).record
         self._watch.add(record.seconds, record.processor_share, record.propagations)
         # Training draws from the global generators and loading does not: what follows must not tell.
         seed_everything(config.seed, f"after {purpose}")
-        return Trained(found.model, record.seconds, record.examples, record.steps)
+        return Trained(model, record.seconds, record.examples, record.steps)
 
     def _key(self, data: InteractionData, purpose: str, schedule: TrainConfig) -> str:
         config = self._config

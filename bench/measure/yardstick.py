@@ -62,6 +62,8 @@ class Measurement:
         candidates: what ``valid``, ``test``, ``retain``, the distances and the stored lists rank; the others
             ask whether withdrawn items are still ranked and always rank all.
         lists: how many users' lists are kept. Who they are follows from ``full.fingerprint`` alone.
+        watched: items [W]; where given, the share of users who are shown one of them is measured, of those
+            with a forgotten pair and of the others apart.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Measurement:
         chunk_scores: int,
         candidates: Candidates = "all",
         lists: int = 5000,
+        watched: Tensor | None = None,
     ) -> None:
         self._num_users, self._num_items = full.num_users, full.num_items
         self._retain, self._chunk_scores, self._candidates = retain, chunk_scores, candidates
@@ -89,6 +92,7 @@ class Measurement:
         self._touched[request.forget[0]] = True
         self._counts = self._target_counts(full.test, reached)
         self._listed = listed_users(full, lists)
+        self._watched = watched
         marks = Marks(self._sets, request.forget[1].unique())
         self._pass = OnePass(marks, retain.withdrawn_items, chunk_scores)
 
@@ -115,6 +119,8 @@ class Measurement:
         }
         metrics |= self._against_gold(lists["distance"], passed)
         metrics[f"exposure/forgotten_items_at_{HEADLINE_K}"] = self._exposure(lists["exposure"])
+        if self._watched is not None:
+            metrics |= self._shown(lists["forget"], self._watched)
         return Measured(metrics | self._counts, _per_user(splits), self._stored(lists["distance"]))
 
     def trajectory_point(self, model: Recommender) -> dict[str, float]:
@@ -173,6 +179,18 @@ class Measurement:
         slots = lists.marks[self._stays, :HEADLINE_K]
         filled = int(((slots & OF_FORGOTTEN_ITEM) > 0).sum())
         return filled / max(int((slots & RANKED > 0).sum()), 1)
+
+    def _shown(self, lists: Lists, watched: Tensor) -> dict[str, float]:
+        """Share of the users who are shown a watched item: of those who asked, and of the others."""
+        shown = torch.isin(lists.items, watched.int())
+        asked = self._touched | ~self._stays
+        groups = {"requesting_users": asked, "other_users": ~asked}
+        return {
+            f"exposure/{group}_at_{k}": float(shown[users, :k].any(dim=1).double().mean())
+            for group, users in groups.items()
+            for k in (10, HEADLINE_K)
+            if users.any()
+        }
 
     def _stored(self, lists: Lists) -> dict[str, Tensor]:
         users = self._listed

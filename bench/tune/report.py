@@ -29,7 +29,7 @@ def print_plan(tune: Tuning) -> None:
     done = tune.finished_steps()
     if done:
         console.print(_steps_table(tune, done, {}, {}))
-    missing = sum(not there for there in tune.cell.cached_models())
+    missing = sum(not there for there in tune.cell.cached_models().values())
     console.print(
         f"{len(done)} of {plan.budget} trials finished ({total_seconds(done):.1f} s), "
         f"{missing} models to train. Nothing was started.",

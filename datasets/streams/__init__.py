@@ -11,4 +11,4 @@ STREAMS: dict[str, str] = {
     "file": "datasets.streams.file:FileStream",
 }
 
-__all__ = ["STREAMS"]
+__all__ = ["STREAMS", "base", "composing", "options"]

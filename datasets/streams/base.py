@@ -7,7 +7,7 @@ as their union. No torch at import.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from datasets.streams.options import StreamOptions
 
@@ -23,14 +23,11 @@ if TYPE_CHECKING:
 class Stream(ABC):
     """One kind of stream with its options."""
 
-    streams: ClassVar[bool] = True
-    """Whether there is a stream at all."""
-
     def __init__(self, options: StreamOptions) -> None:
         self.options = options
 
     @abstractmethod
-    def check(self, poison: str, regime: str, method: str) -> None:
+    def check(self, poison: str, regime: str) -> None:
         """Refuse what the stream does not go with, by the names that a cell chose. Raises ``InputError``."""
 
     @abstractmethod

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class FileStream(Stream):
     """Users, items and single pairs, as logged."""
 
-    def check(self, poison: str, regime: str, method: str) -> None:
+    def check(self, poison: str, regime: str) -> None:
         """A log says everything: no size, order or batch beside it."""
         if self.options.file is None:
             raise InputError("stream=file needs stream.file: give the path of a CSV log of requests.")
@@ -30,6 +30,11 @@ class FileStream(Stream):
                     f"stream.{key}={value} does not go with stream=file, whose log says who asks: "
                     "leave it null."
                 )
+        if regime not in ("user", "item", "interaction"):
+            raise InputError(
+                f"stream=file does not go with regime={regime}: choose regime=user, item or interaction, "
+                "as most rows of the log have it."
+            )
         if (self.options.order, self.options.batch) != ("sorted", 1):
             raise InputError(
                 f"stream.order={self.options.order} with stream.batch={self.options.batch} does not go with "

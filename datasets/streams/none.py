@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 class NoStream(Stream):
     """One-shot cells."""
 
-    streams = False
-
-    def check(self, poison: str, regime: str, method: str) -> None:
+    def check(self, poison: str, regime: str) -> None:
         """Options of a stream have no meaning without one."""
         for key in ("ratio", "count", "file"):
             value = getattr(self.options, key)

@@ -39,3 +39,8 @@ class StreamOptions:
     forgotten. Null: no limit."""
     file: str | None = None
     """The log of requests of ``stream=file`` (``datasets.streams.log``)."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether there is a stream at all."""
+        return self.name != "none"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class SpamStream(Stream):
     """Injected users, all of them or the first ``count`` in order."""
 
-    def check(self, poison: str, regime: str, method: str) -> None:
+    def check(self, poison: str, regime: str) -> None:
         """Only poisoned data have injected users."""
         if poison == "none":
             raise InputError(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class UserStream(Stream):
     """Users with a training pair, drawn as ``regime=user`` draws them, asked away in order."""
 
-    def check(self, poison: str, regime: str, method: str) -> None:
+    def check(self, poison: str, regime: str) -> None:
         """Its requests are of the user regime; a size and no log."""
         if regime != "user":
             raise InputError(

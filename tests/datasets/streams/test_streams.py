@@ -164,18 +164,18 @@ def test_a_log_that_cannot_be_followed_is_refused_in_one_sentence(
 @pytest.mark.parametrize(
     ("name", "options", "names", "message"),
     [
-        ("none", {"count": 3}, ("none", "user", "tru"), "choose stream=users"),
-        ("users", {"count": 3}, ("none", "item", "tru"), "choose regime=user"),
-        ("users", {"count": 3, "file": "x"}, ("none", "user", "tru"), "choose stream=file"),
-        ("spam", {}, ("none", "user", "tru"), "choose poison=backdoor or poison=spam"),
-        ("spam", {"ratio": 0.1}, ("spam", "poison", "tru"), r"set poison\.ratio or stream\.count"),
-        ("file", {}, ("none", "user", "tru"), r"needs stream\.file"),
-        ("file", {"file": "x", "count": 3}, ("none", "user", "tru"), "leave it null"),
-        ("file", {"file": "x", "batch": 2}, ("none", "user", "tru"), "leave them at sorted and 1"),
+        ("none", {"count": 3}, ("none", "user"), "choose stream=users"),
+        ("users", {"count": 3}, ("none", "item"), "choose regime=user"),
+        ("users", {"count": 3, "file": "x"}, ("none", "user"), "choose stream=file"),
+        ("spam", {}, ("none", "user"), "choose poison=backdoor or poison=spam"),
+        ("spam", {"ratio": 0.1}, ("spam", "poison"), r"set poison\.ratio or stream\.count"),
+        ("file", {}, ("none", "user"), r"needs stream\.file"),
+        ("file", {"file": "x", "count": 3}, ("none", "user"), "leave it null"),
+        ("file", {"file": "x", "batch": 2}, ("none", "user"), "leave them at sorted and 1"),
     ],
 )
 def test_what_a_stream_does_not_go_with(
-    name: str, options: dict[str, object], names: tuple[str, str, str], message: str
+    name: str, options: dict[str, object], names: tuple[str, str], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
         stream(name, **options).check(*names)
