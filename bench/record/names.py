@@ -28,6 +28,9 @@ TUNED_TAG, TUNING_SECONDS_TAG = "tuned", "tuning_seconds"
 TRIAL_KEY_TAG, OUTCOME_TAG = "lethe.trial_key", "lethe.outcome"
 """Of a tuning trial: its key, and how it ended (``measured`` or ``diverged``)."""
 
+LATENCY_MEAN, LATENCY_TOTAL = "stream/latency_mean", "stream/latency_total"
+"""Of cells that serve a stream: seconds per request, and of all requests so far."""
+
 TEST_RECALL = "test/recall_at_20"
 VALID_RECALL = "valid/recall_at_20"
 FORGET_RECALL = "forget/recall_at_20"

@@ -22,7 +22,7 @@ from bench.record.database import is_absent
 from bench.record.names import CELL_KEY_TAG, FAILURE_TAG, KIND_TAG, RETIRED_TAG, TRIAL_KEY_TAG
 from bench.record.store import every_run
 from bench.tune.record import tuning
-from results.runs.at import REQUEST_PARAM, At
+from results.runs.at import REQUEST_PARAM, STREAM_PARAM, At
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,8 +58,9 @@ class CellRun:
 
     @property
     def request(self) -> int:
-        """The seed of its deletion request; of an explicit list the number that was recorded with it."""
-        return int(self.params.get(REQUEST_PARAM, "0"))
+        """The seed of its deletion request, or of its stream of them; of an explicit list the number that was
+        recorded with it."""
+        return int(self.params.get(STREAM_PARAM) or self.params.get(REQUEST_PARAM, "0"))
 
     @property
     def at(self) -> At:

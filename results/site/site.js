@@ -98,6 +98,14 @@ function setUpRanks() {
   }
 }
 
+function setUpDrift() {
+  if (!data.drift.length) return;
+  byId("drift").hidden = false;
+  byId("drift-pictures").append(
+    ...data.drift.map((page) => element("img", { src: page.picture, alt: `Drift curves of streams on ${title(page.backbone)}` })),
+  );
+}
+
 const rankName = (name) => title(name.replace(" (tuned)", "")) + (name.endsWith(" (tuned)") ? " (tuned)" : "");
 
 function setUpPlots() {
@@ -147,6 +155,7 @@ byId("counts").textContent =
 setUpTheme();
 setUpFilters();
 setUpRanks();
+setUpDrift();
 setUpLeaderboard();
 setUpPlots();
 setUpAudits();
