@@ -96,7 +96,7 @@ def sweep_note(
     lines += ["```", code(command), "```", ""] if command else []
     if missing:
         lines += [f"**{len(missing)} cells are not finished; the same command runs them:**", ""]
-        lines += [f"- {line(one)}" for one in missing[:10]] + [""]
+        lines += [f"- {cell(one)}" for one in missing[:10]] + [""]
     return fitted([*lines, *(_board(board) if board else [])])
 
 
@@ -195,7 +195,7 @@ def _board(board: TextTable) -> list[str]:
                 "",
                 f"**{cell(' / '.join(setting))}**",
                 "",
-                _row(["method", *(title for title, _ in board.header)]),
+                _row(["method", *(cell(title) for title, _ in board.header)]),
             ]
             lines += ["|" + ":--|" + "--:|" * len(board.header)]
         lines.append(_row([cell(" ".join(method)), *(place(text).replace(" ", UNBROKEN) for text in places)]))

@@ -2,8 +2,8 @@
 
     python -m tests.programs.signals [--launch serial local ray]
 
-After each, how many processes are left after five seconds, how many runs are RUNNING, and the exit code. After
-SIGKILL the workers must notice by themselves, and what ran in the command itself is closed by the next
+After each, how many processes are left after five seconds, how many runs are RUNNING, and the exit code.
+After SIGKILL the workers must notice by themselves, and what ran in the command itself is closed by the next
 command. Ray is an extra (``pip install -e '.[ray]'``): without it, its part is left out, and says so.
 Exit code 1 if a process or a RUNNING run is left.
 """
