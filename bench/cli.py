@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 from bench.arguments import in_one_piece, parsed, run_application
 from bench.config.compose import CONFIG_DIR, CONFIG_NAME, Grid, expand_grid, plain
 from bench.config.schema import CellConfig, parse_cell
+from bench.config.tuned import REMARKS
 from bench.disk.locks import held
 from bench.disk.space import is_disk_full
 from bench.machine.process import prepare_process
@@ -73,19 +74,35 @@ def _main(argv: list[str], known: argparse.Namespace, command: str, present: Pre
         return run_application(cell_job, argv)
     grid = expand_grid(known.overrides, known.multirun, known.config_dir)
     if not grid.multirun:
-        argv += grid.tuned[0]
+        argv += grid.added[0]
     if known.cfg:
         return run_application(cell_job, argv)
+    cells = planned(grid)
+    if cells[0].config.run.dry:
+        print_plan(cells)
+        return 0
+    return run_planned(argv, grid, cells, command, present)
+
+
+def planned(grid: Grid) -> list[PlannedCell]:
+    """The cells of a grid, checked and looked up. Raises ``InputError``."""
     prepare_process(any(config.run.deterministic for config in grid.configs))
     check_launcher(grid.configs[0])
     announce()
     _reach(grid.configs[0])
     planner = Planner()
     cells = [planner.plan(config) for config in grid.configs]
-    if cells[0].config.run.dry:
-        print_plan(cells)
-        return 0
-    return _run(argv, grid, cells, command, present)
+    _warn_of_tuning(cells)
+    return cells
+
+
+def _warn_of_tuning(cells: Sequence[PlannedCell]) -> None:
+    """Say what has to be said about tuned options, before anything is started."""
+    for remark, why in REMARKS.items():
+        own = [cell.config.label for cell in cells if remark in cell.remarks]
+        if own:
+            more = f" and {len(own) - 1} more" if len(own) > 1 else ""
+            print(f"warning: {own[0]}{more}: {remark}: {why}", file=sys.stderr)
 
 
 def _reach(config: CellConfig) -> None:
@@ -101,9 +118,10 @@ def _reach(config: CellConfig) -> None:
         print(f"{sent} finished records that were kept in {tracking.spool} are in the store", file=sys.stderr)
 
 
-def _run(
-    argv: list[str], grid: Grid, cells: list[PlannedCell], command: str, present: Presenter | None
+def run_planned(
+    argv: list[str], grid: Grid, cells: list[PlannedCell], command: str, present: Presenter | None = None
 ) -> int:
+    """Run what is due of planned cells and print the sweep's table; the exit code."""
     due = [cell for cell in cells if cell.is_due()]
     if due:
         rehearse(due)

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 
 import torch
+from torch import Tensor
 
 from bench.cache.content import digest
 from bench.cache.models import ModelCache
@@ -56,10 +57,16 @@ class CellWorkshop(Workshop):
         self._cache = cache
         self._watch = watch
 
-    def trained(self, data: InteractionData, purpose: str, epochs: int | None = None) -> Trained:
+    def trained(
+        self,
+        data: InteractionData,
+        purpose: str,
+        epochs: int | None = None,
+        start: Recommender | None = None,
+    ) -> Trained:
         """See ``Workshop``."""
         config, schedule = self._config, scheduled(self._config.train, epochs)
-        seed, key = derive(config.seed, purpose), self._key(data, purpose, schedule)
+        seed, key = derive(config.seed, purpose), self._key(data, purpose, schedule, start)
 
         def run(model: Recommender) -> TrainingRecord:
             with progress(f"training {purpose}, {config.backbone.name} on {config.dataset.name}") as shown:
@@ -75,6 +82,8 @@ class CellWorkshop(Workshop):
         }
         with self._watch.paused():
             model = fresh_model(config.backbone, data, seed)
+            if start is not None:
+                model.load_state_dict(start.state_dict())
             found = self._cache.get_or_train(key, model, run, about)
         record = found.record
         self._watch.add(record.seconds, record.processor_share, record.propagations)
@@ -82,7 +91,9 @@ class CellWorkshop(Workshop):
         seed_everything(config.seed, f"after {purpose}")
         return Trained(found.model, record.seconds, record.examples, record.steps)
 
-    def _key(self, data: InteractionData, purpose: str, schedule: TrainConfig) -> str:
+    def _key(
+        self, data: InteractionData, purpose: str, schedule: TrainConfig, start: Recommender | None
+    ) -> str:
         config = self._config
         content = {
             "data": self._data_key,
@@ -96,6 +107,8 @@ class CellWorkshop(Workshop):
             "deterministic": config.run.deterministic,
             "device": dataclasses.asdict(describe(data.train.device)),
         }
+        if start is not None:
+            content["start"] = digest_of(*start.state_dict().values())
         return digest("model", content)
 
 
@@ -110,8 +123,13 @@ def scheduled(train_config: TrainConfig, epochs: int | None) -> TrainConfig:
 
 def content_of(data: InteractionData) -> str:
     """Digest of the part of a data set that a model is trained on: pairs and withdrawn items."""
+    return digest_of(data.train, data.valid, data.withdrawn_items)
+
+
+def digest_of(*tensors: Tensor) -> str:
+    """Digest of shapes and values."""
     content = hashlib.sha256()
-    for tensor in (data.train, data.valid, data.withdrawn_items):
+    for tensor in tensors:
         content.update(f"|{tuple(tensor.shape)}|".encode())
         content.update(tensor.cpu().contiguous().numpy().tobytes())
     return content.hexdigest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from bench.config.overrides.grammar import lines, parsed, parsed_all, product
+from bench.config.overrides.stated import as_override, stated_options, variant_of
 from bench.config.registry import registry
 from bench.config.schema import CONFIG_DIR as CONFIG_DIR
 from bench.config.schema import CellConfig, build, parse_cell
@@ -50,22 +51,21 @@ class Grid:
         configs: the typed cells.
         overrides: the override list of each cell, as its job gets it.
         shared: the overrides that hold for the whole sweep, Hydra's own among them.
-        tuned: the part of ``overrides`` that the tuned files add to each cell.
+        added: the part of ``overrides`` that is nobody's command line: tuned options, and the variant.
         multirun: whether this is a sweep, be it of one cell.
     """
 
     configs: list[CellConfig]
     overrides: list[list[str]]
     shared: list[str]
-    tuned: list[list[str]]
+    added: list[list[str]]
     multirun: bool
 
 
 def expand(overrides: Sequence[str], multirun: bool, config_dir: str | None = None) -> list[CellConfig]:
     """Every cell that these command-line overrides stand for, typed and checked, in sweep order.
 
-    Raises:
-        InputError: for the first cell that does not compose or type.
+    Raises ``InputError`` for the first cell that does not compose or type.
     """
     return expand_grid(overrides, multirun, config_dir).configs
 
@@ -77,9 +77,9 @@ def expand_grid(overrides: Sequence[str], multirun: bool, config_dir: str | None
     searchpath = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3", job_name="bench"):
         shared, cells, is_sweep = _sweep_lists([*searchpath, *overrides], multirun)
-        configs, cells, tuned = _settled(cells, config_dir)
+        configs, cells, added = _settled(cells, config_dir)
     jobs = [[text for text in cell if not text.startswith("hydra")] for cell in cells]
-    return Grid(configs, jobs, shared, tuned, is_sweep)
+    return Grid(configs, jobs, shared, added, is_sweep)
 
 
 def expand_each(cells: Sequence[Sequence[str]]) -> list[CellConfig]:
@@ -91,22 +91,20 @@ def expand_each(cells: Sequence[Sequence[str]]) -> list[CellConfig]:
 def _settled(
     cells: list[list[str]], config_dir: str | None
 ) -> tuple[list[CellConfig], list[list[str]], list[list[str]]]:
-    """Typed cells, their overrides with what the tuned files add, and that part alone."""
+    """Typed cells, their overrides with what is added to those of the command line, and that part alone."""
     composer = _Composer(config_dir)
     configs = [parse_cell(plain(composer.compose(cell))) for cell in cells]
     tuned = [_tuned(*pair, config_dir) for pair in zip(configs, cells, strict=True)]
-    cells = [cell + added for cell, added in zip(cells, tuned, strict=True)]
-    configs = [
-        parse_cell(plain(composer.compose(cell))) if added else config
-        for config, cell, added in zip(configs, cells, tuned, strict=True)
+    variants = [
+        variant_of(cell, config.tuned_target if more else "")
+        for config, cell, more in zip(configs, cells, tuned, strict=True)
     ]
-    return configs, cells, tuned
-
-
-def stated_options(overrides: Sequence[str]) -> list[str]:
-    """Options of the method that these overrides give a value."""
-    keys = [parsed(text).key_or_group for text in overrides]
-    return [key.removeprefix("method.") for key in keys if key.startswith("method.")]
+    configs = [
+        replace(parse_cell(plain(composer.compose(cell + more))) if more else config, variant=variant)
+        for config, cell, more, variant in zip(configs, cells, tuned, variants, strict=True)
+    ]
+    added = [more + as_override(variant) for more, variant in zip(tuned, variants, strict=True)]
+    return configs, [cell + more for cell, more in zip(cells, added, strict=True)], added
 
 
 def _tuned(config: CellConfig, overrides: Sequence[str], config_dir: str | None) -> list[str]:
@@ -126,10 +124,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 
 class _Composer:
-    """Composes many cells; Hydra composes once per distinct choice of configuration groups.
-
-    That is the expensive part. Plain values are set on a copy, as Hydra itself does after composing.
-    """
+    """Composes many cells: Hydra once per distinct choice of groups, and plain values are set on a copy."""
 
     def __init__(self, config_dir: str | None) -> None:
         self._folders = [*([Path(config_dir)] if config_dir else []), CONFIG_DIR]
@@ -137,12 +132,12 @@ class _Composer:
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The configuration of one cell. Raises ``InputError``."""
-        every = [parsed(text) for text in overrides]
-        values = [override for override in every if self._is_plain_value(override)]
-        chosen = tuple(str(o.input_line) for o in every if o not in values)
+        read = [parsed(text) for text in overrides]
+        values = [override for override in read if self.is_plain_value(override)]
+        chosen = tuple(str(o.input_line) for o in read if o not in values)
         if chosen not in self._bases:
             self._bases[chosen] = _compose(chosen, with_hydra=False)
-            self._check_files({o.key_or_group: str(o.value()) for o in every if o not in values})
+            self._check_files({o.key_or_group: str(o.value()) for o in read if o not in values})
         config = copy.deepcopy(self._bases[chosen])
         for override in values:
             _set(config, override)
@@ -162,15 +157,13 @@ class _Composer:
             if file is not None and group in NAMED_GROUPS:
                 check_file(file, group)
 
-    def _is_plain_value(self, override: Override) -> bool:
+    def is_plain_value(self, override: Override) -> bool:
         """Whether an override changes a value of the composed configuration and chooses no group."""
         key = override.key_or_group
         changes = override.type is OverrideType.CHANGE and override.package is None
         if not changes or "/" in key or key.startswith("hydra"):
             return False
-        if () not in self._bases:
-            self._bases[()] = _compose((), with_hydra=False)
-        top = self._bases[()].get(key.partition(".")[0])
+        top = _compose((), with_hydra=False).get(key.partition(".")[0])
         return "." in key or not (top is None or isinstance(top, DictConfig))
 
 
@@ -192,7 +185,9 @@ def _sweep_lists(overrides: list[str], multirun: bool) -> tuple[list[str], list[
             f"{swept[0].input_line} names several values: add -m (Hydra's --multirun) to run them as a sweep."
         )
     shared = [str(o.input_line) for o in every if not o.is_sweep_override()]
-    master = _compose(shared, with_hydra=True).hydra
+    composer = _Composer(None)  # plain values choose no mode and no sweeper
+    chosen = [text for text in shared if not composer.is_plain_value(parsed(text))]
+    master = _compose(chosen, with_hydra=True).hydra
     if not (multirun or str(master.mode).endswith("MULTIRUN")):
         return shared, [overrides], False
     if master.sweeper._target_ != SWEEPER:
@@ -206,10 +201,15 @@ def _sweep_lists(overrides: list[str], multirun: bool) -> tuple[list[str], list[
     return shared, list(cells.values()), True
 
 
+@cache  # slow, and conf/ stays as it is while a process lives; not to be changed
+def _composed(overrides: tuple[str, ...], with_hydra: bool) -> DictConfig:
+    return compose(CONFIG_NAME, list(overrides), return_hydra_config=with_hydra)  # type: ignore[no-any-return]
+
+
 def _compose(overrides: Sequence[str], with_hydra: bool) -> DictConfig:
     try:
-        config: DictConfig = compose(CONFIG_NAME, list(overrides), return_hydra_config=with_hydra)
-        return config
+        plugged_in = any(text.startswith("hydra.searchpath") for text in overrides)
+        return (_composed.__wrapped__ if plugged_in else _composed)(tuple(overrides), with_hydra)
     except MissingConfigException as error:
         raise InputError(_missing_option(str(error))) from error
     except ConfigCompositionException as error:
@@ -289,10 +289,8 @@ def _missing_option(message: str) -> str:
             f"{group}={name} is registered but has no configuration: write conf/{group}/{name}.yaml, "
             f"or {group}/{name}.yaml in the folder that --config-dir names."
         )
-    known = [file.stem for file in (CONFIG_DIR / group).glob("*.yaml")]
-    listed = re.search(r"Available options in '[^']*':\n((?:\t.*\n)+)", message)
-    if listed:  # includes the options of extra config folders
-        known = listed.group(1).split()
+    listed = re.search(r"Available options in '[^']*':\n((?:\t.*\n)+)", message)  # of all config folders
+    known = listed.group(1).split() if listed else [file.stem for file in (CONFIG_DIR / group).glob("*.yaml")]
     return f"{in_short(f'{group}={name}')} is not known: {choices(name, known)}"
 
 

@@ -50,20 +50,34 @@ EXEMPT_FROM_REPAIR = RepairConfig("exempt")
 
 
 @dataclass(frozen=True)
+class UsersConfig:
+    """On whom every model of a request is measured (docs/protocol.md)."""
+
+    count: Positive | None = None
+    """In proportion from forgotten, touched and other users; null: all of them."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of the draw, which the training seed has no part in."""
+
+
+@dataclass(frozen=True)
 class EvaluateConfig:
     """How the fixed set of splits is measured, and what is kept beside it (docs/protocol.md)."""
 
     candidates: Literal["all", "remaining"] = "all"
-    """What is ranked. ``all``: every item, withdrawn ones too, as in the papers. ``remaining``: only items
-    that stay, as a service that took the others off would. Training, and the splits that ask whether
-    withdrawn items are still ranked, always rank all."""
+    """What is ranked. ``all``: every item, withdrawn ones too, as in the papers. ``remaining``: only those
+    that stay. Training, and splits that ask whether withdrawn items are still ranked, always rank all."""
     lists: Positive = 5000
-    """Users whose top-20 lists are stored, the same for every cell of a data set; all where there are no
-    more."""
+    """Users whose top-20 lists are stored, the same for every cell of a data set."""
     trajectory: bool = True
     """Evaluate after each unlearning epoch (off the clock): the curves of TRU's Figure 7."""
     chunk_scores: Positive = 40_000_000
     """Scores held in memory at once (users x items); bounds the memory of full ranking."""
+    users: UsersConfig = UsersConfig()
+
+    def identity(self) -> dict[str, Any]:
+        """JSON-able content for keys; without a sample of users nothing is said of one."""
+        sampled = self.users.count is not None
+        return {name: value for name, value in as_json(self).items() if sampled or name != "users"}
 
 
 @dataclass(frozen=True)
@@ -78,6 +92,8 @@ class RunConfig:
     """CPU threads of one cell; null shares the cores evenly between parallel jobs."""
     retry_failed: bool = False
     """Run cells again whose latest run failed."""
+    save_model: bool = False
+    """Keep the unlearned model with the cell's run (``bench/objects/saved.py``)."""
     stage: Stage = "cell"
     """What a job does: the cell, or only the training of a model that it needs; set by the sweep itself."""
 
@@ -118,7 +134,7 @@ class LaunchConfig:
     gpus: Annotated[float, Field(ge=0)] = 0
     """GPUs of one cell, where the launcher leases them; Ray also takes a fraction."""
     address: str | None = None
-    """Ray cluster to use, e.g. auto or ray://host:10001; null starts Ray on this machine."""
+    """Ray cluster, e.g. auto or ray://host:10001; null starts Ray on this machine."""
     retries: Annotated[int, Field(ge=0)] = 2
     """How often a cell is started again whose worker was lost."""
     total_cpus: Positive | None = None
@@ -146,6 +162,25 @@ class Choice:
     def identity(self) -> dict[str, Any]:
         """JSON-able content for keys and parameters."""
         return {"name": self.name, **as_json(self.options)}
+
+
+@dataclass(frozen=True)
+class TunedFrom:
+    """What a tuned file says of the tune behind it, for its cells: ``bench/config/tuned.py``."""
+
+    rule: str
+    """What choosing by its rule is called."""
+    trials: int
+    seconds: float
+    """Of the method's own clock, over all trials."""
+    data: str
+    """Key of the data set."""
+    request: str
+    """Key of the deletion request."""
+    code: str
+    """Digest of the method's code."""
+    setting: str
+    """Digest of what else was the same for all trials."""
 
 
 @dataclass(frozen=True)
@@ -177,10 +212,15 @@ class CellConfig:
     data_root: Path
     tuned: bool = False
     """Overlay the method's tuned options (``bench/config/tuned.py``)."""
+    tuned_target: Literal["gold", "proxy"] = "gold"
+    """Which of them: chosen with gold models (oracle tuning), or without (gold-free tuning)."""
     tuned_dir: Path | None = None
     """Folder of the tuned files; null: conf/tuned_options of the checkout."""
-    tuning_seconds: float | None = None
-    """What finding the tuned options cost; set by the overlay itself, null where nothing was overlaid."""
+    tuning: TunedFrom | None = None
+    """Where the tuned options come from; set by the overlay itself, null where nothing was overlaid."""
+    variant: str = ""
+    """The options that were stated for this cell, in a few words (``bench/config/overrides/stated.py``);
+    set by the sweep itself, and part of no key."""
 
     @property
     def applied_repair(self) -> RepairConfig:
@@ -195,9 +235,10 @@ class CellConfig:
 
     @property
     def label(self) -> str:
-        """Short human name of the cell; the request is named where it is not the first."""
+        """Short human name of the cell, with the options stated for it; the first request is not named."""
         request = [f"request {self.regime.seed}"] if self.regime.seed else []
-        labels = [self.data_name, self.backbone.name, self.regime.name, self.method.name]
+        method = " ".join(text for text in (self.method.name, self.variant) if text)
+        labels = [self.data_name, self.backbone.name, self.regime.name, method]
         return "/".join([*labels, *request, f"seed {self.seed}"])
 
 

@@ -14,6 +14,7 @@ from mlflow.entities import Run
 from rich.console import Console
 
 from bench.cache.care import LOCK, remove_leftovers
+from bench.config.overrides.stated import distinguishing
 from bench.disk.locks import held_if_free, remove_free
 from bench.plan.planner import ON_THIS_MACHINE, PlannedCell, Planner
 from bench.record.finished import recorded
@@ -177,8 +178,10 @@ class Sweep:
         keys = [cell.keys.cell for cell in self._cells]
         found = [finished.get(key) or latest.get(key) for key in keys]
         kept = spool.waiting(self._config.tracking)
+        options = distinguishing([cell.config.variant for cell in self._cells])
         return [
-            _row(cell, run, kept.get(cell.keys.cell)) for cell, run in zip(self._cells, found, strict=True)
+            _row(cell, own, run, kept.get(cell.keys.cell))
+            for cell, own, run in zip(self._cells, options, found, strict=True)
         ]
 
     def watched(self) -> Any:
@@ -235,13 +238,14 @@ class _FinishedCount:
         return int(self._count)
 
 
-def _row(cell: PlannedCell, run: Run | None, kept: str | None) -> Row:
+def _row(cell: PlannedCell, options: str, run: Run | None, kept: str | None) -> Row:
     config = cell.config
     labels = {
         "dataset": config.data_name,
         "backbone": config.backbone.name,
         "regime": config.regime.name,
         "method": config.method.name,
+        "options": options,
         "request": str(config.regime.seed),
         "seed": str(config.seed),
     }
@@ -252,7 +256,7 @@ def _row(cell: PlannedCell, run: Run | None, kept: str | None) -> Row:
         return Row(labels, "not started", {}, cause)
     if run.info.status == "FINISHED":
         state = "finished before" if run.info.run_id == cell.run_id else "finished"
-        return Row(labels, state, dict(run.data.metrics))
+        return Row(labels, state, dict(run.data.metrics), tags=dict(run.data.tags))
     cause = f"{run.data.tags.get(FAILURE_TAG, 'no cause was recorded')} (run {run.info.run_id})"
     state = {"FAILED": "failed", "KILLED": "killed"}.get(run.info.status, "running")
     before = state == "failed" and not cell.is_due()

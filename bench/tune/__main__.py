@@ -2,11 +2,12 @@
 
     python -m bench.tune method=tru budget=20 dataset=baby backbone=mgcn regime=user
     python -m bench.tune -m method=tru,mmrecun regime=user,item     # one tune after the other
+    python -m bench.tune method=tru target=proxy                    # gold-free tuning
     python -m bench.tune method=tru run.dry=true                    # space and what is finished
 
-budget, sampler, above, below and floor are its own (conf/tune.yaml); everything else is composed as for
-python -m bench. Options of the method that are given here stay fixed. The same command goes on where
-it was stopped. docs/tuning.md says what is selected and why.
+Its own options are those of conf/tune.yaml; everything else is composed as for python -m bench. Options of
+the method that are given here stay fixed. It tunes on deletion request 0; other requests are for reporting.
+The same command goes on where it was stopped. docs/tuning.md says what is selected and why.
 
 Exit codes: 0 tuned, 1 every trial diverged, 2 the user's input is wrong, 130 interrupted.
 """
@@ -22,8 +23,9 @@ from typing import Any
 import yaml
 
 from bench.arguments import parsed
-from bench.config.compose import expand_grid, stated_options
+from bench.config.compose import expand_grid
 from bench.config.overrides.grammar import parsed as parsed_override
+from bench.config.overrides.stated import stated_options
 from bench.config.schema import CONFIG_DIR, CellConfig, build
 from bench.config.space import search_space
 from bench.machine.process import prepare_process
@@ -38,6 +40,8 @@ from bench.tune.report import print_plan
 from datasets.errors import InputError
 
 DONE, ALL_DIVERGED, USER_ERROR = 0, 1, 2
+TUNED_REQUEST = 0
+"""``regime.seed`` of the one deletion request on which options are chosen."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,7 +89,9 @@ def own_options(overrides: Sequence[str]) -> tuple[TuneConfig, list[str]]:
             raise InputError(f"{text} names several values: a tune takes one.")
         else:
             values[override.key_or_group] = override.value()
-    return build(TuneConfig, values, ""), others
+    plan = build(TuneConfig, values, "")
+    plan.check()
+    return plan, others
 
 
 def prepared(
@@ -102,6 +108,11 @@ def prepared(
     if config.tuned:
         raise InputError(
             "tuned=true has no meaning for bench.tune, whose first trial is the defaults: leave it out."
+        )
+    if config.regime.seed != TUNED_REQUEST:
+        raise InputError(
+            f"regime.seed={config.regime.seed} is not tuned on: options are chosen on deletion request "
+            f"{TUNED_REQUEST}, and other requests are for reporting. Leave regime.seed out."
         )
     space = search_space(config.method.name, config_dir)
     searched = {option: entry for option, entry in space.items() if option not in fixed}
