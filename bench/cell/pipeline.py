@@ -19,6 +19,7 @@ from bench.machine.seeding import deterministic
 from bench.machine.timing import Stopwatch
 from bench.measure.yardstick import Measured, Measurement
 from bench.plan.planner import PlannedCell
+from bench.plan.request import regime_of
 from bench.record.names import BREAK_EVEN, CONTENDED, SPEEDUP, SPEEDUP_TO_END
 from bench.record.progress import phase
 from bench.train.loop import TrainingRecord
@@ -131,7 +132,8 @@ class CellPipeline:
             "cost/gold_steps": gold.steps,
             "cost/gold_propagations": gold.propagations,
         }
-        if unlearned.online_seconds > 0 and gold.device == describe(self.setting.device):
+        forgets = regime_of(self.config.regime).forgets
+        if forgets and unlearned.online_seconds > 0 and gold.device == describe(self.setting.device):
             costs |= {SPEEDUP: 1.0, SPEEDUP_TO_END: 1.0} if own is gold else speedups(unlearned, gold)
             costs[CONTENDED] = contended(own.processor_share, gold.processor_share)
         return {name: float(value) for name, value in costs.items() if value is not None}

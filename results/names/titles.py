@@ -23,6 +23,11 @@ TITLES = {
     "sisa": "SISA",
     "receraser": "RecEraser",
     "ultrare": "UltraRE",
+    **{
+        f"{method}_{shards}": f"{title}, {shards} shards"
+        for method, title in (("sisa", "SISA"), ("receraser", "RecEraser"), ("ultrare", "UltraRE"))
+        for shards in (2, 3, 5, 10)
+    },
     "multidelete": "MultiDelete",
     "scalegun": "ScaleGUN",
     "unlearnrec": "UnlearnRec",

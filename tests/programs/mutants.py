@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.house import ROOT
 
 LEAKAGE, COSTS = "tests/leakage/test_pipeline.py", "tests/leakage/test_costs.py"
-SHARDS = "tests/unlearning/test_shard_methods.py"
+SHARDS, CLOSED = "tests/unlearning/test_shard_methods.py", "tests/models/test_closed_form.py"
 
 
 @dataclass(frozen=True)
@@ -264,6 +264,27 @@ MUTANTS = (
         "models(), done.state.seed)",
         "models(), problem.generator.initial_seed())",
         (SHARDS,),
+    ),
+    Mutant(
+        "removal from a closed form has its sign reversed",
+        "models/ridge.py",
+        "torch.cat([-before.new_ones(len(before)), after.new_ones(len(after))])",
+        "torch.cat([before.new_ones(len(before)), -after.new_ones(len(after))])",
+        (CLOSED,),
+    ),
+    Mutant(
+        "emptied items stay in the rows that are taken out",
+        "models/ease.py",
+        "dense_rows(was, some).masked_fill(emptied, 0.0), dense_rows(is_now, some)",
+        "dense_rows(was, some), dense_rows(is_now, some)",
+        (CLOSED,),
+    ),
+    Mutant(
+        "patched counts keep nothing of a touched user",
+        "models/itemknn.py",
+        " - cooccurrences(was, users) + cooccurrences(is_now, users)",
+        " - cooccurrences(was, users)",
+        (CLOSED,),
     ),
     Mutant(
         "anchors of the greedy partition do not move",
