@@ -66,23 +66,29 @@ def _main(argv: list[str], known: argparse.Namespace, command: str, present: Pre
         return run_application(cell_job, argv)
     grid = expand_grid(known.overrides, known.multirun, known.config_dir)
     if not grid.multirun:
-        argv += grid.tuned[0]
+        argv += grid.added[0]
     if known.cfg:
         return run_application(cell_job, argv)
+    cells = planned(grid)
+    if cells[0].config.run.dry:
+        print_plan(cells)
+        return 0
+    return run_planned(argv, grid, cells, command, present)
+
+
+def planned(grid: Grid) -> list[PlannedCell]:
+    """The cells of a grid, checked and looked up. Raises ``InputError``."""
     prepare_process(any(config.run.deterministic for config in grid.configs))
     check_launcher(grid.configs[0])
     announce()
     planner = Planner()
-    cells = [planner.plan(config) for config in grid.configs]
-    if cells[0].config.run.dry:
-        print_plan(cells)
-        return 0
-    return _run(argv, grid, cells, command, present)
+    return [planner.plan(config) for config in grid.configs]
 
 
-def _run(
-    argv: list[str], grid: Grid, cells: list[PlannedCell], command: str, present: Presenter | None
+def run_planned(
+    argv: list[str], grid: Grid, cells: list[PlannedCell], command: str, present: Presenter | None = None
 ) -> int:
+    """Run what is due of planned cells and print the sweep's table; the exit code."""
     due = [cell for cell in cells if cell.is_due()]
     if due:
         rehearse(due)

@@ -26,6 +26,11 @@ METHODS: dict[str, str] = {
     "multidelete": "unlearning.multidelete:MultiDelete",
     "scalegun": "unlearning.scalegun:ScaleGUN",
     "unlearnrec": "unlearning.unlearnrec:UnlearnRec",
+    "scif": "unlearning.scif:SCIF",
+    "ifru": "unlearning.ifru:IFRU",
+    "gif": "unlearning.gif:GIF",
+    "ceu": "unlearning.ceu:CEU",
+    "idea": "unlearning.idea:IDEA",
 }
 
 GOLD_METHOD = "retrain"

@@ -33,8 +33,9 @@ CONTENDED_BELOW = 0.8
 
 @dataclass(frozen=True)
 class CellResult:
-    """What one cell measured."""
+    """What one cell measured, and the model that it measured."""
 
+    model: Recommender
     measured: Measured
     request: DeletionRequest
     original: TrainingRecord
@@ -78,6 +79,7 @@ class CellPipeline:
         audited = self._audited(setting, model)
         costs = self._costs(unlearned, setting.gold.record)
         return CellResult(
+            model,
             dataclasses.replace(measured, metrics={**measured.metrics, **costs, **audited.metrics}),
             setting.request,
             setting.original.record,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import logging
 
+import torch
 from mlflow.exceptions import MlflowException
 
 from bench.cell.pipeline import CellPipeline, CellResult
+from bench.cell.saved import save
 from bench.cell.setting import Role, SettingStage
 from bench.config.schema import CellConfig
 from bench.disk.space import is_disk_full, require_space
@@ -23,6 +25,7 @@ from bench.record.names import (
     CODE_TAG,
     HEADLINES,
     KIND_TAG,
+    REQUEST_FILE,
     THREAD_INVARIANT_TAG,
     TUNED_TAG,
     TUNING_SECONDS_TAG,
@@ -65,6 +68,8 @@ def run_cell(cell: PlannedCell) -> str:
             result = pipeline.run()
             phase("recording")
             _record(store, run_id, result, cell.summary)
+            if config.run.save_model:
+                save(store, run_id, config, result.model)
         store.finish(run_id)
     except BaseException as error:
         _record_failure(store, run_id, error)
@@ -158,6 +163,8 @@ def _record(store: Store, run_id: str, result: CellResult, data: DataSummary) ->
     if result.audit_arrays:
         store.log_arrays(run_id, "audits.safetensors", result.audit_arrays)
     store.log_json(run_id, "trajectory.json", result.trajectory)
+    named = {"users": request.users, "items": request.items, "forget": request.forget}
+    store.log_arrays(run_id, REQUEST_FILE, {name: ids.to(torch.int32) for name, ids in named.items()})
 
 
 def _training_metrics(role: str, record: TrainingRecord) -> dict[str, float]:

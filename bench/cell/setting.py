@@ -64,6 +64,11 @@ class SettingStage:
         self.models = ModelCache(config.cache.dir)
         self.graphs = ItemGraphCache(config.cache.dir, config.backbone, config.data_name)
 
+    def data(self) -> tuple[InteractionData, InteractionData]:
+        """The data before and after the request, each with its own item graphs."""
+        read, request = self._read()
+        return self._data_of("original", read, request), self._data_of("gold", read, request)
+
     def load(self) -> CellSetting:
         """The whole setting."""
         read, request = self._read()

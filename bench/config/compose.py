@@ -29,6 +29,7 @@ from hydra.errors import (
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from bench.config.overrides import as_override, parsed, stated_options, told, variant_of
 from bench.config.registry import registry
 from bench.config.schema import CONFIG_DIR as CONFIG_DIR
 from bench.config.schema import CellConfig, build, parse_cell
@@ -51,14 +52,14 @@ class Grid:
         configs: the typed cells.
         overrides: the override list of each cell, as its job gets it.
         shared: the overrides that hold for the whole sweep, Hydra's own among them.
-        tuned: the part of ``overrides`` that the tuned files add to each cell.
+        added: the part of ``overrides`` that is nobody's command line: tuned options, and the variant.
         multirun: whether this is a sweep, be it of one cell.
     """
 
     configs: list[CellConfig]
     overrides: list[list[str]]
     shared: list[str]
-    tuned: list[list[str]]
+    added: list[list[str]]
     multirun: bool
 
 
@@ -76,9 +77,9 @@ def expand_grid(overrides: Sequence[str], multirun: bool, config_dir: str | None
     searchpath = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3", job_name="bench"):
         shared, cells, is_sweep = _sweep_lists([*searchpath, *overrides], multirun)
-        configs, cells, tuned = _settled(cells, config_dir)
+        configs, cells, added = _settled(cells, config_dir)
     jobs = [[text for text in cell if not text.startswith("hydra")] for cell in cells]
-    return Grid(configs, jobs, shared, tuned, is_sweep)
+    return Grid(configs, jobs, shared, added, is_sweep)
 
 
 def expand_each(cells: Sequence[Sequence[str]]) -> list[CellConfig]:
@@ -90,22 +91,17 @@ def expand_each(cells: Sequence[Sequence[str]]) -> list[CellConfig]:
 def _settled(
     cells: list[list[str]], config_dir: str | None
 ) -> tuple[list[CellConfig], list[list[str]], list[list[str]]]:
-    """Typed cells, their overrides with what the tuned files add, and that part alone."""
+    """Typed cells, their overrides with what is added to those of the command line, and that part alone."""
     composer = _Composer(config_dir)
     configs = [parse_cell(plain(composer.compose(cell))) for cell in cells]
     tuned = [_tuned(*pair, config_dir) for pair in zip(configs, cells, strict=True)]
-    cells = [cell + added for cell, added in zip(cells, tuned, strict=True)]
+    variants = [variant_of(cell, bool(more)) for cell, more in zip(cells, tuned, strict=True)]
     configs = [
-        parse_cell(plain(composer.compose(cell))) if added else config
-        for config, cell, added in zip(configs, cells, tuned, strict=True)
+        told(parse_cell(plain(composer.compose(cell + more))) if more else config, variant)
+        for config, cell, more, variant in zip(configs, cells, tuned, variants, strict=True)
     ]
-    return configs, cells, tuned
-
-
-def stated_options(overrides: Sequence[str]) -> list[str]:
-    """Options of the method that these overrides give a value."""
-    keys = [_parsed(text).key_or_group for text in overrides]
-    return [key.removeprefix("method.") for key in keys if key.startswith("method.")]
+    added = [more + as_override(variant) for more, variant in zip(tuned, variants, strict=True)]
+    return configs, [cell + more for cell, more in zip(cells, added, strict=True)], added
 
 
 def _tuned(config: CellConfig, overrides: Sequence[str], config_dir: str | None) -> list[str]:
@@ -136,12 +132,12 @@ class _Composer:
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The configuration of one cell. Raises ``InputError``."""
-        parsed = [_parsed(text) for text in overrides]
-        values = [override for override in parsed if self._is_plain_value(override)]
-        chosen = tuple(str(o.input_line) for o in parsed if o not in values)
+        read = [parsed(text) for text in overrides]
+        values = [override for override in read if self._is_plain_value(override)]
+        chosen = tuple(str(o.input_line) for o in read if o not in values)
         if chosen not in self._bases:
             self._bases[chosen] = _compose(chosen, with_hydra=False)
-            self._check_files({o.key_or_group: str(o.value()) for o in parsed if o not in values})
+            self._check_files({o.key_or_group: str(o.value()) for o in read if o not in values})
         config = copy.deepcopy(self._bases[chosen])
         for override in values:
             _set(config, override)
@@ -176,24 +172,18 @@ def _set(config: DictConfig, override: Override) -> None:
         raise InputError(f"{override.input_line} cannot be set: {_first_line(error)}.") from error
 
 
-@cache
-def _parsed(override: str) -> Override:
-    """Parsing is slow, and the cells of a sweep share most of their overrides."""
-    return OverridesParser.create().parse_override(override)
-
-
 def _sweep_lists(overrides: list[str], multirun: bool) -> tuple[list[str], list[list[str]], bool]:
     """The shared overrides, and the override lists of the cells in the order of Hydra's own sweeper."""
     try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
+        every = OverridesParser.create().parse_overrides(overrides)
     except OverrideParseException as error:
         raise InputError(f"{error.override} cannot be read as an override: write key=value.") from error
-    swept = [o for o in parsed if o.is_sweep_override()]
+    swept = [o for o in every if o.is_sweep_override()]
     if swept and not multirun:
         raise InputError(
             f"{swept[0].input_line} names several values: add -m (Hydra's --multirun) to run them as a sweep."
         )
-    shared = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
+    shared = [str(o.input_line) for o in every if not o.is_sweep_override()]
     master = _compose(shared, with_hydra=True).hydra
     if not (multirun or str(master.mode).endswith("MULTIRUN")):
         return shared, [overrides], False
@@ -218,8 +208,8 @@ def _product(from_config: Sequence[str], overrides: Sequence[str]) -> list[list[
 
     What the command line says of a key replaces what the experiment sweeps it over.
     """
-    given = {_parsed(text).key_or_group for text in overrides}
-    kept = [text for text in from_config if _parsed(text).key_or_group not in given]
+    given = {parsed(text).key_or_group for text in overrides}
+    kept = [text for text in from_config if parsed(text).key_or_group not in given]
     written: dict[str, list[str]] = {}
     for override in OverridesParser.create().parse_overrides([*kept, *overrides]):
         key = override.get_key_element()

@@ -77,6 +77,8 @@ class RunConfig:
     """CPU threads of one cell; null shares the cores evenly between parallel jobs."""
     retry_failed: bool = False
     """Run cells again whose latest run failed."""
+    save_model: bool = False
+    """Keep the unlearned model with the cell's run (``bench/cell/saved.py``)."""
     stage: Stage = "cell"
     """What a job does: the cell, or only the training of a model that it needs; set by the sweep itself."""
 
@@ -176,6 +178,9 @@ class CellConfig:
     """Folder of the tuned files; null: conf/tuned_options of the checkout."""
     tuning_seconds: float | None = None
     """What finding the tuned options cost; set by the overlay itself, null where nothing was overlaid."""
+    variant: str = ""
+    """The options that were stated for this cell, in a few words (``bench/config/overrides.py``); set by the
+    sweep itself, and part of no key."""
 
     @property
     def applied_repair(self) -> RepairConfig:
@@ -190,9 +195,10 @@ class CellConfig:
 
     @property
     def label(self) -> str:
-        """Short human name of the cell; the request is named where it is not the first."""
+        """Short human name of the cell, with the options stated for it; the first request is not named."""
         request = [f"request {self.regime.seed}"] if self.regime.seed else []
-        labels = [self.data_name, self.backbone.name, self.regime.name, self.method.name]
+        method = " ".join(text for text in (self.method.name, self.variant) if text)
+        labels = [self.data_name, self.backbone.name, self.regime.name, method]
         return "/".join([*labels, *request, f"seed {self.seed}"])
 
 

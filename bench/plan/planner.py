@@ -19,7 +19,7 @@ from bench.config.source import class_constant
 from bench.plan.dataset import reader_of, summary_of
 from bench.plan.keys import CellKeys, cell_keys, data_key, used_data_key
 from bench.plan.request import regime_of, request_checksum
-from bench.record.finished import Record, recorded
+from bench.record.finished import Record, keeps_model, recorded
 from datasets.errors import InputError
 from datasets.validation import DataSummary
 
@@ -80,9 +80,10 @@ class Planner:
         regime_of(config.regime).size(summary, id_maps)
         keys = cell_keys(config, key, request_checksum(config), device_type(config.device))
         record = self._record(config, keys.cell)
-        return PlannedCell(
-            config, keys, summary, record.finished.get(keys.cell), record.failed.get(keys.cell)
-        )
+        run_id = record.finished.get(keys.cell)
+        if run_id and config.run.save_model and not keeps_model(config.tracking, run_id):
+            run_id = None  # it is finished, but not with what is asked for now
+        return PlannedCell(config, keys, summary, run_id, record.failed.get(keys.cell))
 
     def _dataset(self, config: CellConfig) -> tuple[str, DataSummary, IdMaps | None]:
         label = repr((config.dataset, config.poison, config.data_root))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from bench.config.schema import TrackingConfig
 from bench.record import database
 from bench.record.database import Ended
-from bench.record.names import CELL_KEY_TAG, FAILURE_TAG, RETIRED_TAG
+from bench.record.names import CELL_KEY_TAG, FAILURE_TAG, MODEL_CLASS_TAG, RETIRED_TAG
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,13 @@ class Record:
             elif status == "FAILED":
                 failed[key] = cause or "no cause was recorded"
         return Record(finished, {key: cause for key, cause in failed.items() if key not in finished})
+
+
+def keeps_model(tracking: TrackingConfig, run_id: str) -> bool:
+    """Whether a run keeps its unlearned model."""
+    from bench.record.store import Store
+
+    return MODEL_CLASS_TAG in Store(tracking).client.get_run(run_id).data.tags
 
 
 def recorded(tracking: TrackingConfig, cell: str | None = None) -> Record:

@@ -23,6 +23,11 @@ THREAD_INVARIANT_TAG = "lethe.thread_invariant"
 ``yes``, or ``but for`` and the shapes that had not."""
 TUNED_TAG, TUNING_SECONDS_TAG = "tuned", "tuning_seconds"
 """Of cells whose options were tuned: that they were, and what finding them cost."""
+MODEL_CLASS_TAG, MODEL_FOLDER = "lethe.model_class", "model"
+"""Of cells that keep their unlearned model: the name of its class, and the artifact folder with its files."""
+REQUEST_FILE = "request.safetensors"
+"""Artifact of every cell: what had to be forgotten, ``users`` [U], ``items`` [I] and ``forget`` [2, F], as
+dense ids."""
 TRIAL_KEY_TAG, OUTCOME_TAG = "lethe.trial_key", "lethe.outcome"
 """Of a tuning trial: its key, and how it ended (``measured`` or ``diverged``)."""
 

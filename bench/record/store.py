@@ -42,9 +42,7 @@ class Store:
     """An MLflow experiment that exists."""
 
     def __init__(self, tracking: TrackingConfig) -> None:
-        for noisy in ("alembic", "mlflow"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
-        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+        _silence()
         self.uri = tracking.uri
         self.client, self.experiment_id = _opened(tracking, Path.cwd())
 
@@ -95,12 +93,14 @@ class Store:
         dataset = Dataset(name, key, "local", source, profile=json.dumps(profile))
         self.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
-    def log_arrays(self, run_id: str, file_name: str, arrays: Mapping[str, Tensor]) -> None:
-        """Store tensors as one safetensors artifact."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / file_name
+    def log_arrays(
+        self, run_id: str, file_name: str, arrays: Mapping[str, Tensor], folder: str | None = None
+    ) -> None:
+        """Store tensors as one safetensors artifact, below ``folder`` where one is named."""
+        with tempfile.TemporaryDirectory() as place:
+            path = Path(place) / file_name
             save_file({name: array.contiguous() for name, array in arrays.items()}, path)
-            self.client.log_artifact(run_id, str(path))
+            self.client.log_artifact(run_id, str(path), folder)
 
     def log_json(self, run_id: str, file_name: str, content: Any) -> None:
         """Store JSON as an artifact."""
@@ -148,6 +148,20 @@ class Store:
     def runs(self, filter_string: str) -> list[Run]:
         """All active runs of the experiment that match."""
         return every_run(self.client, self.experiment_id, filter_string)
+
+
+def reading(uri: str) -> MlflowClient:
+    """A client of a store that is only read: no experiment is made."""
+    _silence()
+    return MlflowClient(tracking_uri=uri)
+
+
+def _silence() -> None:
+    """Keep MLflow's chatter off standard error."""
+    for noisy in ("alembic", "mlflow"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
 def every_run(client: MlflowClient, experiment_id: str, filter_string: str) -> list[Run]:

@@ -13,6 +13,7 @@ from mlflow.entities import Run
 from rich.console import Console
 
 from bench.cache.care import remove_leftovers
+from bench.config.overrides import distinguishing
 from bench.disk.locks import held_if_free
 from bench.plan.planner import ON_THIS_MACHINE, PlannedCell, Planner
 from bench.record.database import is_local, path_of
@@ -147,7 +148,8 @@ class Sweep:
                 finished[run.data.tags[CELL_KEY_TAG]] = run
         keys = [cell.keys.cell for cell in self._cells]
         found = [finished.get(key) or latest.get(key) for key in keys]
-        return [_row(cell, run) for cell, run in zip(self._cells, found, strict=True)]
+        options = distinguishing([cell.config.variant for cell in self._cells])
+        return [_row(*each) for each in zip(self._cells, options, found, strict=True)]
 
     def watched(self) -> Any:
         """The view of the sweep, as a context."""
@@ -199,13 +201,14 @@ class _FinishedCount:
         return int(self._count)
 
 
-def _row(cell: PlannedCell, run: Run | None) -> Row:
+def _row(cell: PlannedCell, options: str, run: Run | None) -> Row:
     config = cell.config
     labels = {
         "dataset": config.data_name,
         "backbone": config.backbone.name,
         "regime": config.regime.name,
         "method": config.method.name,
+        "options": options,
         "request": str(config.regime.seed),
         "seed": str(config.seed),
     }

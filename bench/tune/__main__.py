@@ -24,7 +24,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 
 from bench.arguments import parsed
-from bench.config.compose import expand_grid, stated_options
+from bench.config.compose import expand_grid
+from bench.config.overrides import stated_options
 from bench.config.schema import CONFIG_DIR, CellConfig, build
 from bench.config.space import search_space
 from bench.machine.process import prepare_process

@@ -145,3 +145,22 @@ def test_requests_are_compared_each_for_itself() -> None:
         "baby/mgcn/user/tru/0",
         "baby/mgcn/user/mmrecun/0/request 1",
     )
+
+
+def test_swept_options_tell_rows_apart_beside_the_method_or_below() -> None:
+    short, long = ("epochs=1", "epochs=2"), ("repair_batches=3 lambda_fusion=0.001", "repair_batches=5")
+
+    def swept(options: tuple[str, str]) -> list[str]:
+        rows = [row("tru", 0.08, 0.0), row("tru", 0.07, 0.0)]
+        both = zip(rows, options, strict=True)
+        return printed([Row({**one.labels, "options": text}, one.state, one.metrics) for one, text in both])
+
+    assert [line.split()[:2] for line in swept(short) if line.startswith("tru")] == [
+        ["tru", "epochs=1"],
+        ["tru", "epochs=2"],
+    ]
+    below = swept(long)
+    assert [line.split()[:2] for line in below if line.startswith("tru")] == [["tru", "[1]"], ["tru", "[2]"]]
+    assert "[1] repair_batches=3 lambda_fusion=0.001" in below
+    assert "[2] repair_batches=5" in below
+    assert max(map(len, below)) <= 80
