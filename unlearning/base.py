@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -75,7 +76,10 @@ class Problem:
     a method may use for sampling; the global torch generator is seeded by the harness as well, for
     stochastic forward passes. ``batch_size`` and ``learning_rate`` are those of the backbone's
     training. ``gold`` gives the retrained model; only reference systems may call it. ``workshop`` trains
-    further backbones. ``prepared`` is what the method's own ``prepare`` returned.
+    further backbones. ``prepared`` is what the method's own ``prepare`` returned. ``users`` [U] are those for
+    whom the returned model will be asked, None for everybody. ``keeps`` is a folder that outlives the cell,
+    for what a method would otherwise compute again; what it keeps there of a user is the method's to delete
+    when he asks.
     """
 
     full: InteractionData
@@ -87,6 +91,8 @@ class Problem:
     gold: Callable[[], Trained]
     workshop: Workshop
     prepared: Any = None
+    users: Tensor | None = None
+    keeps: Path | None = None
 
     def retain_sampler(self) -> TripleSampler:
         """Triples of the retain set; forgotten pairs are unknown to it."""
@@ -119,13 +125,18 @@ class UnlearnResult:
 
     ``offline_seconds`` is preparation that can happen before any request; the harness adds what
     ``prepare`` took. ``online_seconds`` is normally None: the harness measures it. Reference systems
-    that only fetch a model state the recorded cost themselves.
+    that only fetch a model state the recorded cost themselves. ``beside`` are further models that stay
+    in use with the returned one, by role: they are measured and audited as well. ``served`` gives figures
+    that are only known once the model was used, by MLflow name; it is called after measuring and auditing.
+    What cannot be asked of the model it says itself (``models.capabilities``).
     """
 
     model: Recommender
     offline_seconds: float = 0.0
     online_seconds: float | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    beside: dict[str, Recommender] = field(default_factory=dict)
+    served: Callable[[], dict[str, float]] | None = None
 
 
 @dataclass(frozen=True)

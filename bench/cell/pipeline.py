@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,17 +11,26 @@ from typing import Any
 from torch import Tensor
 
 from bench.audits.base import AuditContext, Audited, run_audits
+from bench.audits.statistics import mean_with_interval
 from bench.cell.setting import CellSetting, SettingStage
-from bench.cell.unlearn import Unlearned, UnlearnStage
+from bench.cell.unlearn import Unlearned, UnlearnStage, repair_reason, users_of
 from bench.config.registry import load_class
 from bench.config.schema import CellConfig
 from bench.machine.devices import describe
-from bench.machine.seeding import deterministic
+from bench.machine.seeding import derive, deterministic
 from bench.machine.timing import Stopwatch
 from bench.measure.yardstick import Measured, Measurement
 from bench.plan.planner import PlannedCell
 from bench.plan.request import regime_of
-from bench.record.names import BREAK_EVEN, CONTENDED, SPEEDUP, SPEEDUP_TO_END
+from bench.record.names import (
+    BASE_SECONDS_PER_LIST,
+    BREAK_EVEN,
+    BREAK_EVEN_LISTS,
+    CONTENDED,
+    SECONDS_PER_LIST,
+    SPEEDUP,
+    SPEEDUP_TO_END,
+)
 from bench.record.progress import phase
 from bench.train.loop import TrainingRecord
 from datasets.requests import DeletionRequest
@@ -57,7 +67,7 @@ class CellPipeline:
         """Run the cell. Nothing is recorded in MLflow here."""
         with deterministic(self.config.run.deterministic):
             setting = self.setting.load()
-            rules = self.config.evaluate
+            rules, users = self.config.evaluate, users_of(self.config, setting)
             yardstick = Measurement(
                 setting.full,
                 setting.retain,
@@ -65,22 +75,35 @@ class CellPipeline:
                 rules.chunk_scores,
                 rules.candidates,
                 rules.lists,
+                users,
             )
             probe = yardstick.trajectory_point if self.config.evaluate.trajectory else None
             phase("unlearning")
             unlearned = self.unlearning.run(setting, probe)
-            return self._measured(setting, yardstick, unlearned)
+            return self._measured(setting, yardstick, unlearned, users)
 
-    def _measured(self, setting: CellSetting, yardstick: Measurement, unlearned: Unlearned) -> CellResult:
+    def _measured(
+        self, setting: CellSetting, yardstick: Measurement, unlearned: Unlearned, users: Tensor | None
+    ) -> CellResult:
         phase("evaluating")
         model = unlearned.result.model
         graph = self.config.method.options.graph_at_evaluation
         measured = yardstick.apply(model, graph, setting.gold.model)
-        audited = self._audited(setting, model)
-        costs = self._costs(unlearned, setting.gold.record)
+        beside = unlearned.result.beside
+        figures = dict(measured.metrics)
+        for role, other in beside.items():
+            others = yardstick.apply(other, graph, setting.gold.model).metrics
+            figures |= {f"{role}/{name}": value for name, value in others.items()}
+        if users is not None:
+            figures |= intervals(measured.per_user, self.config.seed)
+        audited = self._audited(setting, {"": model, **beside}, users)
+        figures |= audited.metrics | self._costs(unlearned, setting.gold.record)
+        reasons = measured.not_applicable | audited.not_applicable
+        if self.config.applied_repair.batches and repair_reason(model):
+            reasons["repair"] = repair_reason(model)
         return CellResult(
             model,
-            dataclasses.replace(measured, metrics={**measured.metrics, **costs, **audited.metrics}),
+            dataclasses.replace(measured, metrics=figures, not_applicable=reasons),
             setting.request,
             setting.original.record,
             setting.gold.record,
@@ -89,7 +112,9 @@ class CellPipeline:
             audited.arrays,
         )
 
-    def _audited(self, setting: CellSetting, model: Recommender) -> Audited:
+    def _audited(
+        self, setting: CellSetting, models: Mapping[str, Recommender], users: Tensor | None
+    ) -> Audited:
         options = self.config.audit.options
         kinds = [
             partial(load_class("audit", name), options=options[name]) for name in self.config.audit.audits
@@ -109,8 +134,9 @@ class CellPipeline:
             references,
             lambda data, purpose: workshop.trained(data, purpose).model,
             self.config.evaluate.candidates,
+            users,
         )
-        return run_audits(kinds, {"": model, **references}, context)
+        return run_audits(kinds, {**models, **references}, context)
 
     def _costs(self, unlearned: Unlearned, gold: TrainingRecord) -> dict[str, float]:
         """Seconds and device-free cost (docs/protocol.md); what is not known is absent.
@@ -138,6 +164,10 @@ class CellPipeline:
         if forgets and unlearned.online_seconds > 0 and gold.device == describe(self.setting.device):
             costs |= {SPEEDUP: 1.0, SPEEDUP_TO_END: 1.0} if own is gold else speedups(unlearned, gold)
             costs[CONTENDED] = contended(own.processor_share, gold.processor_share)
+        if unlearned.result.served is not None:
+            served = unlearned.result.served()
+            lists = break_even_lists(gold.seconds_to_best - (unlearned.online_seconds or 0.0), served)
+            costs |= served | lists
         return {name: float(value) for name, value in costs.items() if value is not None}
 
 
@@ -148,6 +178,23 @@ def speedups(unlearned: Unlearned, gold: TrainingRecord) -> dict[str, float]:
     found = {SPEEDUP: gold.seconds_to_best / online, SPEEDUP_TO_END: gold.seconds / online}
     if offline > 0 and online < gold.seconds_to_best:
         found[BREAK_EVEN] = offline / (gold.seconds_to_best - online)
+    return found
+
+
+def break_even_lists(saved: float, served: Mapping[str, float]) -> dict[str, float]:
+    """After how many served lists retraining would have been cheaper: the ``saved`` seconds over those that a
+    list takes longer than the base's. Absent where a list takes no longer; 0 where nothing was saved."""
+    longer = served.get(SECONDS_PER_LIST, 0.0) - served.get(BASE_SECONDS_PER_LIST, 0.0)
+    return {BREAK_EVEN_LISTS: max(saved, 0.0) / longer} if longer > 0 else {}
+
+
+def intervals(per_user: Mapping[str, Tensor], seed: int) -> dict[str, float]:
+    """95 % intervals over the users of a sample, by bootstrap: ``<metric>_low`` and ``<metric>_high``."""
+    found: dict[str, float] = {}
+    for name, values in per_user.items():
+        if not name.endswith("/users") and len(values) > 1:
+            ends = mean_with_interval(name, values.double().numpy(), derive(seed, f"measured users: {name}"))
+            found |= {end: value for end, value in ends.items() if end != name}
     return found
 
 

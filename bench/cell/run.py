@@ -25,6 +25,7 @@ from bench.record.names import (
     CODE_TAG,
     HEADLINES,
     KIND_TAG,
+    NOT_APPLICABLE_TAG,
     REQUEST_FILE,
     THREAD_INVARIANT_TAG,
     TUNED_TAG,
@@ -157,6 +158,7 @@ def _record(store: Store, run_id: str, result: CellResult, data: DataSummary) ->
     metrics |= _training_metrics("original", result.original) | _training_metrics("gold", result.gold)
     metrics = {name: metrics[name] for name in HEADLINES if name in metrics} | metrics
     notes = {f"note.{key}": str(value) for key, value in result.notes.items()}
+    notes |= {NOT_APPLICABLE_TAG + name: why for name, why in result.measured.not_applicable.items()}
     store.log(run_id, metrics=metrics, curves=curves, tags=notes)
     store.log_arrays(run_id, "per_user.safetensors", result.measured.per_user)
     store.log_arrays(run_id, LISTS_FILE, result.measured.lists)

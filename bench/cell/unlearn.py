@@ -29,6 +29,7 @@ from bench.config.schema import CellConfig, Choice, as_json
 from bench.machine.devices import describe
 from bench.machine.seeding import generator, seed_everything
 from bench.machine.timing import Stopwatch
+from bench.measure.targets import measured_users
 from bench.plan.keys import prepared_key
 from bench.plan.planner import PlannedCell
 from bench.train.loop import warm_up
@@ -36,6 +37,7 @@ from bench.train.objective import matmul_precision
 from datasets.errors import place
 from datasets.interactions import InteractionData
 from models.base import Recommender
+from models.capabilities import Capability, reason_against
 from unlearning import REFERENCE_METHODS
 from unlearning.base import Problem, Setting, Trained, UnlearningMethod, UnlearnResult
 
@@ -204,7 +206,7 @@ class UnlearnStage:
     ) -> None:
         """The repair stage, on the method's clock; its batches are the same for every method."""
         stage, seed, before = self._config.applied_repair, self._config.seed, watch.seconds
-        if stage.batches == 0:
+        if stage.batches == 0 or repair_reason(result.model):
             return
         seed_everything(seed, "repair")
         own = dataclasses.replace(problem, generator=generator(seed, "repair", self._device))
@@ -222,11 +224,24 @@ class UnlearnStage:
             learning_rate=self._config.train.learning_rate,
             gold=gold_for(self._config.method.name, setting.gold),
             workshop=self.workshop(watch),
+            users=users_of(self._config, setting),
+            keeps=self._config.cache.dir / "kept" / self._config.method.name,
         )
 
     @property
     def _purpose(self) -> str:
         return f"unlearn:{self._config.method.name}"
+
+
+def users_of(config: CellConfig, setting: CellSetting) -> Tensor | None:
+    """The users [U] on whom every model of the cell is measured; None for everybody."""
+    asked = config.evaluate.users
+    return measured_users(setting.full, setting.request, asked.count, asked.seed)
+
+
+def repair_reason(model: Recommender) -> str:
+    """Why the repair stage cannot be had on a model, "" where it can."""
+    return reason_against(model, [Capability.TRAINING])
 
 
 def checked(result: Any, method: UnlearningMethod) -> UnlearnResult:

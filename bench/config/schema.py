@@ -49,20 +49,34 @@ EXEMPT_FROM_REPAIR = RepairConfig("exempt")
 
 
 @dataclass(frozen=True)
+class UsersConfig:
+    """On whom every model of a request is measured (docs/protocol.md)."""
+
+    count: Positive | None = None
+    """In proportion from forgotten, touched and other users; null: all of them."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of the draw, which the training seed has no part in."""
+
+
+@dataclass(frozen=True)
 class EvaluateConfig:
     """How the fixed set of splits is measured, and what is kept beside it (docs/protocol.md)."""
 
     candidates: Literal["all", "remaining"] = "all"
-    """What is ranked. ``all``: every item, withdrawn ones too, as in the papers. ``remaining``: only items
-    that stay, as a service that took the others off would. Training, and the splits that ask whether
-    withdrawn items are still ranked, always rank all."""
+    """What is ranked. ``all``: every item, withdrawn ones too, as in the papers. ``remaining``: only those
+    that stay. Training, and splits that ask whether withdrawn items are still ranked, always rank all."""
     lists: Positive = 5000
-    """Users whose top-20 lists are stored, the same for every cell of a data set; all where there are no
-    more."""
+    """Users whose top-20 lists are stored, the same for every cell of a data set."""
     trajectory: bool = True
     """Evaluate after each unlearning epoch (off the clock): the curves of TRU's Figure 7."""
     chunk_scores: Positive = 40_000_000
     """Scores held in memory at once (users x items); bounds the memory of full ranking."""
+    users: UsersConfig = UsersConfig()
+
+    def identity(self) -> dict[str, Any]:
+        """JSON-able content for keys; without a sample of users nothing is said of one."""
+        sampled = self.users.count is not None
+        return {name: value for name, value in as_json(self).items() if sampled or name != "users"}
 
 
 @dataclass(frozen=True)
@@ -115,7 +129,7 @@ class LaunchConfig:
     gpus: Annotated[float, Field(ge=0)] = 0
     """GPUs of one cell, where the launcher leases them; Ray also takes a fraction."""
     address: str | None = None
-    """Ray cluster to use, e.g. auto or ray://host:10001; null starts Ray on this machine."""
+    """Ray cluster, e.g. auto or ray://host:10001; null starts Ray on this machine."""
     retries: Annotated[int, Field(ge=0)] = 2
     """How often a cell is started again whose worker was lost."""
     total_cpus: Positive | None = None

@@ -72,7 +72,7 @@ def cell_keys(config: CellConfig, data: str, request_file: str, device: str) -> 
             "gold": gold,
             "method": config.method.identity(),
             "code": code_digest("method", config.method.name),
-            "evaluate": as_json(config.evaluate),
+            "evaluate": config.evaluate.identity(),
             **harness_identity(),
             "audit": as_json(config.audit),
             **audit_identity(config),
@@ -138,6 +138,7 @@ def trial_key(config: CellConfig, keys: CellKeys, method: Choice) -> str:
             "code": code_digest("method", method.name),
             **harness_identity(),
             "candidates": config.evaluate.candidates,
+            **({"users": as_json(config.evaluate.users)} if config.evaluate.users.count else {}),
             **repair_identity(config),
         },
     )

@@ -44,9 +44,11 @@ def rehearse(cells: Sequence[PlannedCell]) -> None:
 def check_audits(config: CellConfig, data: InteractionData, request: DeletionRequest) -> None:
     """Set the audits of a cell up, so that a request they cannot work on is refused here."""
     from bench.audits.base import AuditContext
+    from bench.measure.targets import measured_users
 
-    limits = config.seed, config.evaluate.chunk_scores
-    context = AuditContext(data, request.apply(data), request, *limits, config.train)
+    limits, asked = (config.seed, config.evaluate.chunk_scores), config.evaluate.users
+    users = measured_users(data, request, asked.count, asked.seed)
+    context = AuditContext(data, request.apply(data), request, *limits, config.train, users=users)
     for name in config.audit.audits:
         load_class("audit", name)(context, config.audit.options[name])
 

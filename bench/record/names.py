@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 CELL_KEY_TAG = "lethe.cell_key"
 CODE_TAG = "lethe.code."
 """Of cells, before the name of a part: digest of its code (``bench/plan/code.py``)."""
@@ -44,8 +46,27 @@ STEPS, PROPAGATIONS = "cost/unlearn_steps", "cost/unlearn_propagations"
 """What a method's work is without a device: gradient steps, and products of a graph operator."""
 BREAK_EVEN = "cost/break_even_requests"
 """Requests after which a method's preparation has paid off; absent where it never does."""
+SECONDS_PER_LIST, BASE_SECONDS_PER_LIST = "serve/seconds_per_list", "serve/base_seconds_per_list"
+"""Of a method that serves lists itself: what a list takes, and what one of the recommender behind it."""
+BREAK_EVEN_LISTS = "cost/break_even_lists"
+"""Served lists after which retraining would have been cheaper."""
+NOT_APPLICABLE_TAG = "lethe.not_applicable."
+"""Of cells, before the beginning of the names of metrics that make no sense for their model: why."""
 MIA_BALANCED_ACCURACY = "audit/membership/balanced_accuracy"
 """MLflow allows no ``@`` in metric names: ``recall_at_20`` is printed as recall@20."""
 
 HEADLINES = (TEST_RECALL, RETAIN_RECALL, FORGET_RECALL, MIA_BALANCED_ACCURACY, SPEEDUP)
 """What tables show first, and what is logged first: a run's page in MLflow lists metrics as they came."""
+
+
+def not_applicable(tags: Mapping[str, str], metric: str) -> str:
+    """Why a metric makes no sense for the model of a run with these tags, "" where none says so."""
+    stated = {
+        tag.removeprefix(NOT_APPLICABLE_TAG): why for tag, why in tags.items() if NOT_APPLICABLE_TAG in tag
+    }
+    return next((why for name, why in stated.items() if f"{metric}/".startswith(_beginning(name))), "")
+
+
+def _beginning(name: str) -> str:
+    """Of the metrics that a tag is about; a role ends in an underscore and is part of a longer word."""
+    return name if name.endswith("_") else f"{name}/"

@@ -18,7 +18,7 @@ def parameters(config: CellConfig) -> dict[str, Any]:
         "method": config.method.identity(),
         "train": as_json(config.train),
         "repair": as_json(config.applied_repair),
-        "evaluate": as_json(config.evaluate),
+        "evaluate": {"users.count": None, "users.seed": 0, **config.evaluate.identity()},
         "audit": as_json(config.audit),
         "run": as_json(config.run),
         "seed": config.seed,

@@ -7,7 +7,7 @@ means, ranks) is in ``python -m results``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich import box
 from rich.console import Console
@@ -28,6 +28,7 @@ from bench.record.names import (
     SPEEDUP,
     STEPS,
     TEST_RECALL,
+    not_applicable,
 )
 from unlearning import CONTROL_METHODS, REFERENCE_METHODS
 
@@ -70,6 +71,7 @@ class Row:
     metrics: dict[str, float]
     cause: str = ""
     """Why it is not finished, where that is known."""
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -225,6 +227,8 @@ def _may_be_marked(column: Column, row: Row, rows: Sequence[Row]) -> bool:
 
 def _text(column: Column, row: Row, mark: str) -> str:
     value = row.metrics.get(column.metric)
+    if value is None and not_applicable(row.tags, column.metric):
+        return "n/a  " if column.goal else "n/a"
     if value is None:
         return "-  " if column.goal else "-"
     if column.pattern == "count":

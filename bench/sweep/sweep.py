@@ -217,7 +217,7 @@ def _row(cell: PlannedCell, options: str, run: Run | None) -> Row:
         return Row(labels, "not started", {}, cause)
     if run.info.status == "FINISHED":
         state = "finished before" if run.info.run_id == cell.run_id else "finished"
-        return Row(labels, state, dict(run.data.metrics))
+        return Row(labels, state, dict(run.data.metrics), tags=dict(run.data.tags))
     cause = f"{run.data.tags.get(FAILURE_TAG, 'no cause was recorded')} (run {run.info.run_id})"
     state = {"FAILED": "failed", "KILLED": "killed"}.get(run.info.status, "running")
     before = state == "failed" and not cell.is_due()

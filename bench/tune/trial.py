@@ -10,7 +10,7 @@ import time
 from contextlib import AbstractContextManager
 
 from bench.cell.setting import SettingStage
-from bench.cell.unlearn import UnlearningDiverged, UnlearnStage
+from bench.cell.unlearn import UnlearningDiverged, UnlearnStage, users_of
 from bench.config.registry import load_class
 from bench.config.schema import Choice
 from bench.machine.seeding import deterministic
@@ -34,7 +34,12 @@ class TrialPipeline:
             self.setting = self._stage.load().without_test()
         setting, rules = self.setting, cell.config.evaluate
         self._yardstick = Measurement(
-            setting.full, setting.retain, setting.request, rules.chunk_scores, rules.candidates
+            setting.full,
+            setting.retain,
+            setting.request,
+            rules.chunk_scores,
+            rules.candidates,
+            users=users_of(cell.config, setting),
         )
 
     def reference(self, role: str) -> Figures:

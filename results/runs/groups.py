@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from bench.record.names import DATA_KEY_TAG, REQUEST_KEY_TAG, TUNED_TAG
+from bench.record.names import DATA_KEY_TAG, REQUEST_KEY_TAG, TUNED_TAG, not_applicable
 from results.names.headlines import GOLD
 from results.runs.at import At, coverage
 from results.runs.frame import CellRun, latest
@@ -111,6 +111,10 @@ class Group:
         """By request and seed, the value of the metric; values that are not finite are left out."""
         found = {at: run.metrics[metric] for at, run in self.chosen(metric).items()}
         return {at: value for at, value in found.items() if math.isfinite(value)}
+
+    def not_applicable(self, metric: str) -> str:
+        """Why the metric makes no sense for the models of this row; "" where it does, or nothing is known."""
+        return next((why for run in self.runs if (why := not_applicable(run.tags, metric))), "")
 
     def summary(self, metric: str) -> Summary | None:
         """Mean and spreads; None where there is no finite value."""

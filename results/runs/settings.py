@@ -23,8 +23,8 @@ from results.runs.frame import CellRun
 
 COMPARED = ("dataset", "poison", "backbone", "regime", "method", "train", "repair")
 """Groups of parameters that say what was run; seed, request, device and the way of running do not."""
-RANKED = "evaluate.candidates"
-"""The one parameter of measuring that changes what the figures of a run mean."""
+RANKED = ("evaluate.candidates", "evaluate.users.count", "evaluate.users.seed")
+"""The parameters of measuring that change what the figures of a run mean."""
 AUDIT_OPTIONS = "audit.options."
 """Of audits that ran. Which ones ran is not compared: a row takes each figure from a run that has it."""
 CHOSEN = ("backbone", "regime", "method")
@@ -65,7 +65,7 @@ def compared(params: Mapping[str, object]) -> Parameters:
     return {
         key: str(value)
         for key, value in params.items()
-        if key == RANKED or (key.partition(".")[0] in COMPARED and key != REQUEST_PARAM)
+        if key in RANKED or (key.partition(".")[0] in COMPARED and key != REQUEST_PARAM)
     }
 
 
