@@ -8,17 +8,22 @@ model can, leave the weights that ``fit`` would give on the rest.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from datasets.pairs import PairIndex, PairSet
 from datasets.sampling import Batch
 from models.base import LossTerms, Recommender, Scorer, Side
+from models.capabilities import Capability
 from models.cooccurrence import dense_rows
 
+MOST_ITEMS = 20_000
+"""3 GB in float64: more would not fit a machine that trains the other backbones."""
 DECIMALS = 9
 """Of scores: the rounding error of the algebra is far below, what tells items apart far above; ties tie."""
 
@@ -29,10 +34,17 @@ class ClosedForm(Recommender):
     A subclass keeps what ``fit`` makes in parameters without gradient, so that it is cached like any weights.
     """
 
-    most_items: ClassVar[int] = 20_000
-    """A square matrix over more items would not fit a machine that trains the other backbones."""
+    lacks: ClassVar[Mapping[Capability, str]] = dict.fromkeys(
+        (Capability.EMBEDDINGS, Capability.PARAMETERS, Capability.TRAINING),
+        "which is in closed form: it has neither embeddings nor anything to train",
+    )
 
     def __init__(self, data: InteractionData, options: Any) -> None:
+        if data.num_items > MOST_ITEMS:
+            raise InputError(
+                f"a backbone in closed form keeps a square matrix over the items, and {data.num_items} are "
+                f"more than {MOST_ITEMS}: choose another backbone or a data set with fewer items."
+            )
         super().__init__(data, options)
         self.bind(data)
 
@@ -56,12 +68,12 @@ class ClosedForm(Recommender):
         self._rows = PairIndex(data.train, data.num_users, data.num_items)
 
     def scorer(self) -> Scorer:
-        """Scores of all items, rounded to ``DECIMALS``."""
+        """Scores of all items, rounded to ``DECIMALS``: float32, as those of every backbone."""
         weights = self.weights()
 
         def scores(users: Tensor) -> Tensor:
             products = dense_rows(self._rows, users) @ weights
-            return torch.round(products, decimals=DECIMALS)
+            return torch.round(products, decimals=DECIMALS).float()
 
         return scores
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bench.cache.store import MODELS, Content, ContentStore
 
 if TYPE_CHECKING:
-    from bench.train.loop import TrainingRecord
+    from bench.train.record import TrainingRecord
     from models.base import Recommender
 
 
@@ -64,7 +64,7 @@ class ModelCache:
 
 def _restored(model: Recommender, content: Content) -> TrainingRecord:
     """Give ``model`` the weights; what training them cost. Raises before it changes a weight."""
-    from bench.train.loop import TrainingRecord
+    from bench.train.record import TrainingRecord
 
     record = TrainingRecord.from_json(content.facts["training"])
     expected = {name: value.shape for name, value in model.state_dict().items()}

@@ -32,7 +32,7 @@ from bench.record.names import (
     SPEEDUP_TO_END,
 )
 from bench.record.progress import phase
-from bench.train.loop import TrainingRecord
+from bench.train.record import TrainingRecord
 from datasets.requests import DeletionRequest
 from models.base import Recommender
 from unlearning import GOLD_METHOD

@@ -34,7 +34,7 @@ from bench.record.names import (
 from bench.record.parameters import parameters
 from bench.record.progress import phase, reporting
 from bench.record.store import Store
-from bench.train.loop import TrainingRecord
+from bench.train.record import TrainingRecord
 from datasets.validation import DataSummary
 
 log = logging.getLogger(__name__)

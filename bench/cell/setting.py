@@ -20,7 +20,8 @@ from bench.plan.dataset import in_words, read_checked, reader_of
 from bench.plan.planner import PlannedCell
 from bench.plan.request import draw
 from bench.record.progress import phase, progress
-from bench.train.loop import TrainingRecord, train
+from bench.train.loop import train
+from bench.train.record import TrainingRecord
 from datasets.interactions import InteractionData, to_torch
 from datasets.requests import DeletionRequest
 from models.base import Recommender

@@ -144,7 +144,8 @@ class UnlearnStage:
     ) -> tuple[UnlearnResult, float]:
         options = self._config.method.options
         model = copy.deepcopy(original)
-        warmup_seconds = warm_up(model, problem.retain, problem.batch_size)
+        trains = not reason_against(model, [Capability.TRAINING])
+        warmup_seconds = warm_up(model, problem.retain, problem.batch_size) if trains else 0.0
         seed_everything(self._config.seed, self._purpose)
         bound_to = {"full": problem.full, "retain": problem.retain}
         if "retain" in (options.graph_at_unlearning, options.graph_at_evaluation):

@@ -23,8 +23,9 @@ from bench.machine.seeding import derive, seed_everything
 from bench.machine.timing import Stopwatch
 from bench.plan.code import stage_digest
 from bench.record.progress import progress
-from bench.train.loop import TrainingRecord, train
+from bench.train.loop import train
 from bench.train.options import TrainConfig
+from bench.train.record import TrainingRecord
 from datasets.interactions import InteractionData
 from models.base import Recommender
 from unlearning.base import Trained, Workshop

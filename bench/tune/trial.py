@@ -53,7 +53,7 @@ class TrialPipeline:
         """
         config = dataclasses.replace(self._cell.config, method=method)
         began, original = time.perf_counter(), self.setting.original.model
-        load_class("method", method.name)(method.options).check(original)
+        load_class("method", method.name)(method.options).accept(method.name, original)
         phase("unlearning")
         stage = UnlearnStage(dataclasses.replace(self._cell, config=config), self._stage)
         with self._deterministic():

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from bench.config.registry import registry
+from tests.registered import TRAINED
 
 PROGRAM = """
 import hashlib, sys
@@ -59,7 +59,7 @@ for deterministic in (True, False):
 """
 
 
-@pytest.mark.parametrize("name", sorted(registry("backbone")))
+@pytest.mark.parametrize("name", TRAINED)
 def test_training_is_bit_equal_on_any_number_of_threads(name: str) -> None:
     # Waiting threads must sleep, not spin: with fewer cores than threads spinning takes minutes.
     # The program prepares its process itself, as the harness does: nothing is inherited.
