@@ -16,8 +16,12 @@ from typing import TYPE_CHECKING, Any
 from bench.cache.store import MODELS, Content, ContentStore
 
 if TYPE_CHECKING:
+    from bench.train.checkpoint import Checkpoint
     from bench.train.record import TrainingRecord
     from models.base import Recommender
+
+TRAINING = "training"
+"""Folder of the states of trainings that are not over."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,30 @@ class CachedModel:
 
 
 class ModelCache:
-    """Trained models under ``root``."""
+    """Trained models under ``root``.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        keep_every: seconds after which the state of a training is kept; None keeps none.
+    """
+
+    def __init__(self, root: Path, keep_every: float | None = None) -> None:
         self._store = ContentStore(root, MODELS)
+        self._keep_every = keep_every
 
     def folder(self, key: str) -> Path:
         """Where the model of ``key`` is or will be."""
         return self._store.folder(key)
+
+    def checkpoint(self, key: str) -> Checkpoint | None:
+        """Where the state of the training of ``key`` is kept until the model is published; None for
+        nowhere.
+        """
+        from bench.train.checkpoint import Checkpoint
+
+        return None if self._keep_every is None else Checkpoint(self._training(key), self._keep_every)
+
+    def _training(self, key: str) -> Path:
+        return self._store.root / TRAINING / f"{key}.safetensors"
 
     def get_or_train(
         self,
@@ -59,6 +79,8 @@ class ModelCache:
             return record, Content(model.state_dict(), {"training": record.to_json()}, about)
 
         record, found = self._store.get_or_make(key, lambda content: _restored(model, content), trained)
+        if self.folder(key).exists():
+            self._training(key).unlink(missing_ok=True)
         return CachedModel(model, record, found)
 
 

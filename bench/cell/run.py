@@ -3,41 +3,61 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
+import shutil
+from typing import Any
 
 import torch
-from mlflow.exceptions import MlflowException
+from safetensors.torch import save_file
+from torch import Tensor
 
 from bench.cell.pipeline import CellPipeline, CellResult
-from bench.cell.saved import save
 from bench.cell.setting import Role, SettingStage
-from bench.config.schema import CellConfig
+from bench.config.schema import CellConfig, as_json
 from bench.disk.space import is_disk_full, require_space
 from bench.machine.devices import describe
 from bench.machine.process import differing_products
 from bench.machine.seeding import deterministic
+from bench.measure.evaluate import evaluating
 from bench.measure.lists import LISTS_FILE
 from bench.plan.code import code_of
 from bench.plan.dataset import reader_of
 from bench.plan.planner import PlannedCell
+from bench.record.local.faults import StoreAway
+from bench.record.local.parameters import parameters
 from bench.record.names import (
     CELL_KEY_TAG,
     CODE_TAG,
     HEADLINES,
     KIND_TAG,
+    MODEL_CELL,
+    MODEL_CLASS_TAG,
+    MODEL_EMBEDDINGS,
+    MODEL_FOLDER,
+    MODEL_WEIGHTS,
     NOT_APPLICABLE_TAG,
     REQUEST_FILE,
     THREAD_INVARIANT_TAG,
+    TUNED_REMARKS_TAG,
+    TUNED_RULE_TAG,
+    TUNED_SECONDS_TAG,
     TUNED_TAG,
-    TUNING_SECONDS_TAG,
+    TUNED_TRIALS_TAG,
 )
-from bench.record.parameters import parameters
 from bench.record.progress import phase, reporting
-from bench.record.store import Store
+from bench.record.sending import Recording
+from bench.train.likeness import BEST_EPOCH, BEST_RECALL
 from bench.train.record import TrainingRecord
-from datasets.validation import DataSummary
+from datasets.reader import DatasetReader
+from datasets.requests import DeletionRequest
+from models.base import Recommender
+from models.capabilities import Capability, reason_against
 
 log = logging.getLogger(__name__)
+
+BLAMELESS = (KeyboardInterrupt, SystemExit, StoreAway)
+"""What ends a cell that is not to blame: it is recorded as killed, and runs again by itself."""
 
 COLD_COUNTS = (
     *("users_without_train", "items_without_train"),
@@ -53,27 +73,24 @@ def run_cell(cell: PlannedCell) -> str:
     with its cause and stack, and goes on.
     """
     config = cell.config
-    store = Store(config.tracking)
-    if config.tracking.parent is not None:
-        store.close_replaced(config.tracking.parent, cell.keys.cell)
-    run_id = store.start(config.label, _tags(cell))
+    # A finished cell runs again to keep its model, too, and then its record counts.
+    forced = config.run.mode == "always" or config.run.save_model
+    recording = Recording(config.tracking, cell.keys.cell, config.label, _tags(cell), forced)
     try:
-        with store.heartbeat(run_id), reporting(config.label, config.cache.dir / "progress"):
+        with recording.heartbeat(), reporting(config.label, config.cache.dir / "progress"):
             require_space(config.cache.dir)
+            require_space(config.tracking.spool)
             pipeline = CellPipeline(cell)
             device = dataclasses.asdict(describe(pipeline.setting.device))
             tags = {f"device.{key}": str(value) for key, value in device.items()}
             tags |= _promise(config)
-            store.log(run_id, params=parameters(config), tags=tags)
-            _log_dataset(store, run_id, cell)
+            recording.note(parameters(config), tags)
             result = pipeline.run()
             phase("recording")
-            _record(store, run_id, result, cell.summary)
-            if config.run.save_model:
-                save(store, run_id, config, result.model)
-        store.finish(run_id)
+            _keep(recording, result, cell)
+            run_id = recording.send()
     except BaseException as error:
-        _record_failure(store, run_id, error)
+        recording.fail(error, isinstance(error, BLAMELESS) or is_disk_full(error))
         raise
     log.info("finished %s", config.label)
     return run_id
@@ -103,21 +120,13 @@ def _promise(config: CellConfig) -> dict[str, str]:
     return {THREAD_INVARIANT_TAG: f"but for {'; '.join(differing)}" if differing else "yes"}
 
 
-def _record_failure(store: Store, run_id: str, error: BaseException) -> None:
-    blameless = isinstance(error, KeyboardInterrupt | SystemExit) or is_disk_full(error)
-    try:
-        store.fail(run_id, error, "KILLED" if blameless else "FAILED")
-    except (MlflowException, OSError) as second:
-        log.warning("the failure of run %s could not be recorded: %s", run_id, second)
-
-
-def _log_dataset(store: Store, run_id: str, cell: PlannedCell) -> None:
-    dataset, reader = cell.config.dataset, reader_of(cell.config)
+def _dataset(cell: PlannedCell, reader: DatasetReader) -> dict[str, Any]:
+    """The data set as MLflow takes it: its digest is the data key, its profile the counts."""
+    dataset = cell.config.dataset
     source = "synthetic" if dataset.reader == "synthetic" else str(cell.config.data_root / dataset.name)
     source = getattr(dataset.options, "path", None) or source
     profile = {**dataclasses.asdict(cell.summary), "identity": reader.identity()}
-    store.log_dataset(run_id, dataset.name, cell.keys.data, source, profile)
-    store.log_files(run_id, reader.documents(), "dataset")
+    return {"name": dataset.name, "key": cell.keys.data, "source": source, "profile": profile}
 
 
 def setting_tags(cell: PlannedCell) -> dict[str, str]:
@@ -139,14 +148,29 @@ def _tags(cell: PlannedCell) -> dict[str, str]:
     config = cell.config
     tags = {**setting_tags(cell), KIND_TAG: "cell", CELL_KEY_TAG: cell.keys.cell}
     tags |= {CODE_TAG + part: digest for part, digest in code_of(config).items()}
-    if config.tuning_seconds is not None:
-        tags |= {TUNED_TAG: "true", TUNING_SECONDS_TAG: str(config.tuning_seconds)}
+    tags |= _tuned_tags(cell)
     if config.tracking.parent is not None:
         tags["mlflow.parentRunId"] = config.tracking.parent
     return tags
 
 
-def _record(store: Store, run_id: str, result: CellResult, data: DataSummary) -> None:
+def _tuned_tags(cell: PlannedCell) -> dict[str, str]:
+    """Where tuned options come from, and what has to be said about them."""
+    source = cell.config.tuning
+    if source is None:
+        return {}
+    tags = {
+        TUNED_TAG: "true",
+        TUNED_RULE_TAG: source.rule,
+        TUNED_TRIALS_TAG: str(source.trials),
+        TUNED_SECONDS_TAG: str(source.seconds),
+    }
+    return tags | ({TUNED_REMARKS_TAG: "; ".join(cell.remarks)} if cell.remarks else {})
+
+
+def _keep(recording: Recording, result: CellResult, cell: PlannedCell) -> None:
+    """Everything that was measured, and the files beside it."""
+    data, reader = cell.summary, reader_of(cell.config)
     request = result.request
     counts = {"request/pairs": request.forget.shape[1], "request/users": len(request.users)}
     counts["request/items"] = len(request.items)
@@ -159,21 +183,61 @@ def _record(store: Store, run_id: str, result: CellResult, data: DataSummary) ->
     metrics = {name: metrics[name] for name in HEADLINES if name in metrics} | metrics
     notes = {f"note.{key}": str(value) for key, value in result.notes.items()}
     notes |= {NOT_APPLICABLE_TAG + name: why for name, why in result.measured.not_applicable.items()}
-    store.log(run_id, metrics=metrics, curves=curves, tags=notes)
-    store.log_arrays(run_id, "per_user.safetensors", result.measured.per_user)
-    store.log_arrays(run_id, LISTS_FILE, result.measured.lists)
-    if result.audit_arrays:
-        store.log_arrays(run_id, "audits.safetensors", result.audit_arrays)
-    store.log_json(run_id, "trajectory.json", result.trajectory)
+    files = {
+        "per_user.safetensors": result.measured.per_user,
+        LISTS_FILE: result.measured.lists,
+        "audits.safetensors": result.audit_arrays,
+        REQUEST_FILE: _named(request),
+    }
+    if cell.config.run.save_model:
+        files |= _model(result.model)
+        notes[MODEL_CLASS_TAG] = type(result.model).__name__
+    with recording.keep(metrics, curves, notes, _dataset(cell, reader)) as folder:
+        for name, own in files.items():
+            if own or name != "audits.safetensors":
+                (folder / name).parent.mkdir(exist_ok=True)
+                save_file({key: value.contiguous() for key, value in own.items()}, folder / name)
+        if cell.config.run.save_model:
+            stated = json.dumps(_stated(cell.config), indent=1)
+            (folder / MODEL_FOLDER / MODEL_CELL).write_text(stated, encoding="utf-8")
+        (folder / "trajectory.json").write_text(json.dumps(result.trajectory), encoding="utf-8")
+        for path in reader.documents():
+            (folder / "dataset").mkdir(exist_ok=True)
+            shutil.copyfile(path, folder / "dataset" / path.name)
+
+
+def _named(request: DeletionRequest) -> dict[str, Tensor]:
+    """What had to be forgotten, as dense ids."""
     named = {"users": request.users, "items": request.items, "forget": request.forget}
-    store.log_arrays(run_id, REQUEST_FILE, {name: ids.to(torch.int32) for name, ids in named.items()})
+    return {name: ids.to(torch.int32) for name, ids in named.items()}
+
+
+def _model(model: Recommender) -> dict[str, dict[str, Tensor]]:
+    """The files of an unlearned model: what ``bench/objects/saved.py`` reads."""
+    state = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    files = {f"{MODEL_FOLDER}/{MODEL_WEIGHTS}": state}
+    if not reason_against(model, {Capability.EMBEDDINGS}):
+        with evaluating(model):
+            users, items = model.embeddings()
+        files[f"{MODEL_FOLDER}/{MODEL_EMBEDDINGS}"] = {"users": users.clone(), "items": items.clone()}
+    return files
+
+
+def _stated(config: CellConfig) -> dict[str, Any]:
+    """The configuration in the form that ``parse_cell`` reads."""
+    values = as_json(config)
+    for group in ("dataset", "backbone", "method"):
+        options = values[group].pop("options")
+        values[group] |= options
+    return values
 
 
 def _training_metrics(role: str, record: TrainingRecord) -> dict[str, float]:
     share = record.processor_share
     return ({} if share is None else {f"train/{role}_processor_share": share}) | {
         f"train/{role}_epochs": record.epochs,
-        f"train/{role}_best_epoch": record.best_epoch,
+        BEST_EPOCH.format(role): record.best_epoch,
+        BEST_RECALL.format(role): record.best_recall,
         f"train/{role}_seconds": record.seconds,
         f"train/{role}_warmup_seconds": record.warmup_seconds,
     }

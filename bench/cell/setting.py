@@ -62,7 +62,7 @@ class SettingStage:
         self._config, self._keys, self._summary = config, cell.keys, cell.summary
         share_threads(config.run.threads, config.launch.jobs)
         self.device = resolve(config.device)
-        self.models = ModelCache(config.cache.dir)
+        self.models = ModelCache(config.cache.dir, config.cache.training_seconds)
         self.graphs = ItemGraphCache(config.cache.dir, config.backbone, config.data_name)
 
     def data(self) -> tuple[InteractionData, InteractionData]:
@@ -99,7 +99,8 @@ class SettingStage:
             with progress(f"training {role} {config.backbone.name} on {config.dataset.name}") as shown:
                 spent = self.graphs.seconds(data)
                 limit = config.evaluate.chunk_scores
-                return train(model, data, config.train, config.seed, limit, shown, spent)
+                checkpoint = self.models.checkpoint(key)
+                return train(model, data, config.train, config.seed, limit, shown, spent, checkpoint)
 
         about = {
             "role": role,

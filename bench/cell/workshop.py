@@ -68,10 +68,13 @@ class CellWorkshop(Workshop):
         """See ``Workshop``."""
         config, schedule = self._config, scheduled(self._config.train, epochs)
         seed = derive(config.seed, purpose)
+        with self._watch.paused():
+            key = self._key(data, purpose, schedule, start)
 
         def run(model: Recommender) -> TrainingRecord:
             with progress(f"training {purpose}, {config.backbone.name} on {config.dataset.name}") as shown:
-                return train(model, data, schedule, seed, config.evaluate.chunk_scores, shown)
+                limit, checkpoint = config.evaluate.chunk_scores, self._cache.checkpoint(key)
+                return train(model, data, schedule, seed, limit, shown, checkpoint=checkpoint)
 
         about = {
             "role": purpose,
@@ -84,7 +87,6 @@ class CellWorkshop(Workshop):
             model = fresh_model(config.backbone, data, seed)
             if start is not None:
                 model.load_state_dict(start.state_dict())
-            key = self._key(data, purpose, schedule, start)
             found = self._cache.get_or_train(key, model, run, about)
         record = found.record
         self._watch.add(record.seconds, record.processor_share, record.propagations)

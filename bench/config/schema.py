@@ -17,10 +17,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from bench.config.overrides.values import check_name, check_value
 from bench.config.registry import load_class, target_of
 from bench.config.source import options_of
 from bench.train.options import Positive, TrainConfig
-from datasets.errors import InputError, choices
+from datasets.errors import InputError, choices, in_short
 from datasets.poison_options import PoisonOptions
 from datasets.request_options import RequestOptions
 from unlearning import REFERENCE_METHODS
@@ -92,7 +93,7 @@ class RunConfig:
     retry_failed: bool = False
     """Run cells again whose latest run failed."""
     save_model: bool = False
-    """Keep the unlearned model with the cell's run (``bench/cell/saved.py``)."""
+    """Keep the unlearned model with the cell's run (``bench/objects/saved.py``)."""
     stage: Stage = "cell"
     """What a job does: the cell, or only the training of a model that it needs; set by the sweep itself."""
 
@@ -102,15 +103,19 @@ class CacheConfig:
     """Where trained weights are kept; deleting the folder loses no result."""
 
     dir: Path = Path("cache")
+    training_seconds: Annotated[float, Field(ge=0)] | None = 60.0
+    """How often the state of a training is kept, so that one which is stopped goes on; null: never."""
 
 
 @dataclass(frozen=True)
 class TrackingConfig:
     """The MLflow store, the only record of what was measured."""
 
-    uri: str
-    experiment: str = "lethe"
+    uri: Annotated[str, Field(min_length=1)]
+    experiment: Annotated[str, Field(min_length=1, max_length=200)] = "lethe"
     name: str = "local"
+    spool: Path = Path("spool")
+    """Folder where finished records are kept until the store has confirmed them."""
     parent: str | None = None
     """MLflow run id of the sweep; set by the sweep itself."""
     refresh: bool = True
@@ -160,6 +165,25 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class TunedFrom:
+    """What a tuned file says of the tune behind it, for its cells: ``bench/config/tuned.py``."""
+
+    rule: str
+    """What choosing by its rule is called."""
+    trials: int
+    seconds: float
+    """Of the method's own clock, over all trials."""
+    data: str
+    """Key of the data set."""
+    request: str
+    """Key of the deletion request."""
+    code: str
+    """Digest of the method's code."""
+    setting: str
+    """Digest of what else was the same for all trials."""
+
+
+@dataclass(frozen=True)
 class DatasetChoice(Choice):
     """A data set: ``name`` labels it, ``reader`` reads it."""
 
@@ -183,18 +207,20 @@ class CellConfig:
     launch: LaunchConfig
     cache: CacheConfig
     run: RunConfig
-    seed: int
+    seed: Annotated[int, Field(ge=0)]
     device: str
     data_root: Path
     tuned: bool = False
     """Overlay the method's tuned options (``bench/config/tuned.py``)."""
+    tuned_target: Literal["gold", "proxy"] = "gold"
+    """Which of them: chosen with gold models (oracle tuning), or without (gold-free tuning)."""
     tuned_dir: Path | None = None
     """Folder of the tuned files; null: conf/tuned_options of the checkout."""
-    tuning_seconds: float | None = None
-    """What finding the tuned options cost; set by the overlay itself, null where nothing was overlaid."""
+    tuning: TunedFrom | None = None
+    """Where the tuned options come from; set by the overlay itself, null where nothing was overlaid."""
     variant: str = ""
-    """The options that were stated for this cell, in a few words (``bench/config/overrides.py``); set by the
-    sweep itself, and part of no key."""
+    """The options that were stated for this cell, in a few words (``bench/config/overrides/stated.py``);
+    set by the sweep itself, and part of no key."""
 
     @property
     def applied_repair(self) -> RepairConfig:
@@ -239,6 +265,8 @@ def parse_cell(values: Mapping[str, Any]) -> CellConfig:
         "",
     )
     cell.train.check()
+    for group in ("dataset", "poison", "backbone", "regime", "method", "repair", "audit", "launch"):
+        check_name(f"{group}.name", getattr(cell, group).name)
     return cell
 
 
@@ -307,8 +335,11 @@ def build(schema: type[T], values: Mapping[str, Any], path: str, owner: str = ""
     for key in values:
         if key not in fields:
             raise InputError(
-                f"{_join(path, key)} is not an option{owner and f' of {owner}'}: {choices(key, fields)}"
+                f"{in_short(_join(path, str(key)))} is not an option{owner and f' of {owner}'}: "
+                f"{choices(str(key), fields)}"
             )
+    for key, value in values.items():
+        check_value(_join(path, str(key)), value)
     hints = typing.get_type_hints(schema)
     nested = {
         key: build(hints[key], value, _join(path, key))
@@ -356,4 +387,4 @@ def _sentence(error: ValidationError, path: str) -> str:
     if first["type"] == "missing":
         return f"{key} is not set: give it a value with {key}=<value>."
     reason = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-    return f"{key}={first['input']} is not valid: {reason[0].lower()}{reason[1:]}."
+    return f"{key}={in_short(first['input'])} is not valid: {reason[0].lower()}{reason[1:]}."

@@ -18,7 +18,7 @@ from rich.table import Table
 from bench.config.schema import CellConfig
 from bench.machine.hardware import hardware_name
 from bench.plan.planner import PlannedCell, device_type
-from bench.record import database
+from bench.record.local import database
 from bench.record.names import KIND_TAG
 
 TRAIN = ("train/original_seconds", "train/gold_seconds")

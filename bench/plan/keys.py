@@ -7,6 +7,7 @@ chosen by name and of the harness's own stage.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +78,7 @@ def cell_keys(config: CellConfig, data: str, request_file: str, device: str) -> 
             "audit": as_json(config.audit),
             **audit_identity(config),
             **repair_identity(config),
-            **({} if config.tuning_seconds is None else {"tuning_seconds": config.tuning_seconds}),
+            **({} if config.tuning is None else {"tuning": as_json(config.tuning)}),
         },
     )
     return CellKeys(data, request, original, gold, cell)
@@ -142,3 +143,26 @@ def trial_key(config: CellConfig, keys: CellKeys, method: Choice) -> str:
             **repair_identity(config),
         },
     )
+
+
+def target_key(config: CellConfig, seeds: Sequence[CellKeys], rule: Mapping[str, Any]) -> str:
+    """Key of what the trials of a setting are held against.
+
+    Args:
+        config: of the setting.
+        seeds: of its cells, one per training seed whose models are measured.
+        rule: the options of selection that say what is measured.
+    """
+    content: dict[str, Any] = {
+        "request": seeds[0].request,
+        "rule": dict(rule),
+        **harness_identity(),
+        "candidates": config.evaluate.candidates,
+    }
+    if rule["target"] == "gold":
+        content["gold"] = [keys.gold for keys in seeds]
+    else:
+        content["original"] = [keys.original for keys in seeds]
+        content["code"] = code_digest("method", "reset")
+        content |= repair_identity(config)
+    return digest("target", content)

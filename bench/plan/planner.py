@@ -6,7 +6,9 @@ Everything that can be refused before training is refused here. No torch in here
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
+import logging
 import re
 import sys
 from collections.abc import Sequence
@@ -16,10 +18,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bench.config.schema import CellConfig
 from bench.config.source import class_constant
+from bench.config.tuned import tuned_remarks
+from bench.disk.owned import claim
 from bench.plan.dataset import reader_of, summary_of
 from bench.plan.keys import CellKeys, cell_keys, data_key, used_data_key
 from bench.plan.request import regime_of, request_checksum
 from bench.record.finished import Record, keeps_model, recorded
+from bench.record.local import spool
+from bench.record.local.faults import StoreAway
 from datasets.errors import InputError
 from datasets.validation import DataSummary
 
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from datasets.id_maps import IdMaps
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 ON_THIS_MACHINE = ("serial", "local")
 """Launchers whose cells run here, so that this machine must have their device."""
@@ -37,7 +44,7 @@ class PlannedCell:
     """A checked cell with its keys.
 
     ``run_id`` is its finished MLflow run, if there is one; ``failure`` the cause of its latest run's
-    failure, if it has none.
+    failure, if it has none; ``remarks`` what has to be said about its tuned options (``bench.config.tuned``).
     """
 
     config: CellConfig
@@ -45,6 +52,7 @@ class PlannedCell:
     summary: DataSummary
     run_id: str | None
     failure: str | None = None
+    remarks: tuple[str, ...] = ()
 
     def is_due(self) -> bool:
         """Whether this cell has to run."""
@@ -79,13 +87,15 @@ class Planner:
         key, summary, id_maps = self._dataset(config)
         regime_of(config.regime).size(summary, id_maps)
         keys = cell_keys(config, key, request_checksum(config), device_type(config.device))
+        remarks = tuned_remarks(config, keys.data, keys.request)
         record = self._record(config, keys.cell)
         run_id = record.finished.get(keys.cell)
         if run_id and config.run.save_model and not keeps_model(config.tracking, run_id):
             run_id = None  # it is finished, but not with what is asked for now
-        return PlannedCell(config, keys, summary, run_id, record.failed.get(keys.cell))
+        return PlannedCell(config, keys, summary, run_id, record.failed.get(keys.cell), remarks)
 
     def _dataset(self, config: CellConfig) -> tuple[str, DataSummary, IdMaps | None]:
+        claim(config.cache.dir, "cache.dir")
         label = repr((config.dataset, config.poison, config.data_root))
         reader = reader_of(config)
         check_content(config, reader.modalities())
@@ -97,11 +107,22 @@ class Planner:
 
     def _record(self, config: CellConfig, cell: str) -> Record:
         if self._one:
-            return recorded(config.tracking, cell)
+            try:
+                return recorded(config.tracking, cell)
+            except StoreAway as error:  # it was due when the sweep began, and a second record is not sent
+                log.warning("whether %s is finished elsewhere cannot be asked: %s", config.label, error)
+                return Record(spool.waiting(config.tracking))
         label = f"{config.tracking.uri} {config.tracking.experiment}"
         if label not in self._records:
             self._records[label] = recorded(config.tracking)
         return self._records[label]
+
+
+def with_seed(cell: PlannedCell, seed: int) -> PlannedCell:
+    """The same cell with another training seed, for what it takes to train its models; not looked up."""
+    config = dataclasses.replace(cell.config, seed=seed)
+    keys = cell_keys(config, cell.keys.data, request_checksum(config), device_type(config.device))
+    return dataclasses.replace(cell, config=config, keys=keys, run_id=None, failure=None)
 
 
 def check_content(config: CellConfig, offered: Sequence[str]) -> None:

@@ -6,6 +6,18 @@ from datasets.errors import InputError
 from datasets.request_options import RequestOptions
 
 
+def listed_number(options: RequestOptions, listed: int, there: int) -> int:
+    """How many a request file names, of those ``there`` are in training. Raises ``InputError`` for all of
+    them.
+    """
+    if listed >= there:
+        raise InputError(
+            f"regime.file={options.file} lists {listed} and training has {there} ({options.name} regime): "
+            "nothing would be left to train on, so list fewer."
+        )
+    return listed
+
+
 def number(options: RequestOptions, eligible: int) -> int:
     """How many of the ``eligible`` users, items or pairs a drawn request takes (nearest to the ratio).
 

@@ -16,7 +16,7 @@ import pandas as pd
 from safetensors.numpy import load_file
 
 from bench.config.schema import TrackingConfig
-from bench.record.database import is_absent
+from bench.record.local.database import is_absent
 from bench.record.names import CELL_KEY_TAG, FAILURE_TAG, KIND_TAG, RETIRED_TAG, TRIAL_KEY_TAG
 from bench.record.store import every_run, reading
 from bench.tune.record import tuning

@@ -16,7 +16,7 @@ from bench.config.compose import expand_each
 from bench.config.registry import registry
 from bench.config.schema import as_json
 from bench.config.source import options_of
-from bench.record.parameters import parameters
+from bench.record.local.parameters import parameters
 from datasets.errors import InputError
 from results.runs.at import REQUEST_PARAM
 from results.runs.frame import CellRun

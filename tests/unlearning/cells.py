@@ -42,6 +42,7 @@ FORMS: dict[str, dict[str, Any]] = {
 
 QUICK: dict[str, dict[str, Any]] = {
     "unlearnrec": {"epochs": 2},
+    "gnndelete": {"epochs": 20},
     "sisa": {"shards": 3},
     "receraser": {"shards": 3, "combiner_epochs": 2},
     "ultrare": {"shards": 3, "combiner_epochs": 2},

@@ -16,7 +16,7 @@ from bench.config.compose import expand
 from bench.config.schema import RepairConfig
 from bench.plan.keys import CellKeys, cell_keys
 from bench.plan.planner import Planner
-from bench.record.parameters import parameters
+from bench.record.local.parameters import parameters
 from datasets.errors import InputError
 from datasets.sampling import Batch
 from models.base import LossTerms

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.cells import bench, failures, finished, leftovers, start, statuses
+from tests.bench import cells
+from tests.bench.cells import failures, finished, leftovers, statuses
 from tests.bench.faulty import install
+from tests.bench.warm import bench, start
 
-LAUNCHERS = [("launch=serial",), ("launch=local", "launch.jobs=2")]
+LAUNCHERS = {"serial": ("launch=serial",), "local": ("launch=local", "launch.jobs=2")}
+every_launcher = pytest.mark.parametrize("launch", LAUNCHERS.values(), ids=LAUNCHERS)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
@@ -23,7 +26,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("launch", LAUNCHERS)
+@every_launcher
 def test_sigkill_in_the_middle_loses_nothing_finished(launch: tuple[str, ...], tmp_path: Path) -> None:
     plugins = install(tmp_path)
     sweep = (*plugins, "-m", "method=original,wait", *launch)
@@ -33,7 +36,7 @@ def test_sigkill_in_the_middle_loses_nothing_finished(launch: tuple[str, ...], t
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert ("wait", "RUNNING") in statuses(tmp_path)
-    again = bench(tmp_path, *sweep)
+    again = bench(tmp_path, *sweep, "launch=serial")  # how cells are launched is no part of them
     assert again.returncode == 0, again.stdout + again.stderr
     assert (finished(again, "finished before"), finished(again)) == (1, 1)
     assert sorted(statuses(tmp_path)) == [("original", "FINISHED"), ("wait", "FINISHED"), ("wait", "KILLED")]
@@ -42,7 +45,7 @@ def test_sigkill_in_the_middle_loses_nothing_finished(launch: tuple[str, ...], t
     assert leftovers(tmp_path) == []
 
 
-@pytest.mark.parametrize("launch", LAUNCHERS)
+@every_launcher
 def test_ctrl_c_is_recorded_and_exits_with_130(launch: tuple[str, ...], tmp_path: Path) -> None:
     plugins = install(tmp_path)
     process = start(tmp_path, *plugins, "-m", "method=wait", "method.seconds=600,601", *launch)
@@ -58,12 +61,12 @@ def test_ctrl_c_is_recorded_and_exits_with_130(launch: tuple[str, ...], tmp_path
 
 
 def test_sigkill_while_the_store_is_created(tmp_path: Path) -> None:
-    process = start(tmp_path, "method=original")
+    process = cells.start(tmp_path, "method=original")
     wait_for(lambda: any(tmp_path.glob(".mlflow.db.new*")) or (tmp_path / "mlflow.db").exists())
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "mlflow.db").exists(), "killed too late to show anything"
-    again = bench(tmp_path, "method=original")
+    again = cells.bench(tmp_path, "method=original")
     assert again.returncode == 0, again.stderr
     assert leftovers(tmp_path) == []
 

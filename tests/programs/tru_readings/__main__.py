@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.config.compose import expand_grid
-from bench.config.overrides import stated_options
+from bench.config.overrides.stated import stated_options
 from bench.disk.files import write_text
 from bench.plan.planner import PlannedCell, Planner
 from bench.plan.rehearsal import rehearse
