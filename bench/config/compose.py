@@ -225,7 +225,7 @@ NAMED_GROUPS = {
     "dataset": "reader",
     "backbone": "backbone",
     "method": "method",
-    **dict.fromkeys(("poison", "regime", "repair", "audit", "tracking", "launch"), ""),
+    **dict.fromkeys(("poison", "regime", "stream", "repair", "audit", "tracking", "launch"), ""),
 }
 """Groups whose files state a name, and the kind of what is registered under it, if anything is."""
 

@@ -313,7 +313,7 @@ MUTANTS = (
     Mutant(
         "what a method changes in place goes unnoticed",
         "bench/cell/unlearn.py",
-        "if digest_of(problem) != before:",
+        "if self._lent.digest(problem, thorough) != before:",
         "if False:",
     ),
     Mutant(
