@@ -78,7 +78,7 @@ class RunConfig:
     mode: RunMode = "only_missing"
     deterministic: bool = False
     """Bit-equal weights for a seed, whatever the number of threads; somewhat slower."""
-    threads: Positive | None = None
+    threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     """CPU threads of one cell; null shares the cores evenly between parallel jobs."""
     retry_failed: bool = False
     """Run cells again whose latest run failed."""
@@ -118,7 +118,7 @@ class LaunchConfig:
     """How the cells of a sweep are spread over processes."""
 
     name: str = "serial"
-    jobs: Positive = 1
+    jobs: Annotated[int, Field(ge=1, le=4096)] = 1
     """Cells side by side on this machine."""
     cpus: Positive = 1
     """Cores of one cell, where the launcher leases them (Ray, Slurm)."""

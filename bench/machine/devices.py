@@ -30,7 +30,7 @@ def resolve(name: str) -> torch.device:
         return torch.device(auto_type())
     try:
         device = torch.device(name)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, OverflowError) as error:
         raise InputError(f"device={name} is not a device: use auto, cpu, cuda, cuda:<n> or mps.") from error
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(device.type, False):
