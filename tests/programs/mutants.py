@@ -277,8 +277,8 @@ MUTANTS = (
     Mutant(
         "gold's key forgets the request",
         "bench/plan/keys.py",
-        'gold = digest("model", {"data": data, "request": request, **backbone})',
-        'gold = digest("model", {"data": data, "role": "gold", **backbone})',
+        'else digest("model", {"data": data, "request": request, **backbone})',
+        'else digest("model", {"data": data, "role": "gold", **backbone})',
         ("tests/bench/plan/test_keys.py",),
     ),
     Mutant(
@@ -297,8 +297,8 @@ MUTANTS = (
     Mutant(
         "audits are fed the original as the unlearned model",
         "bench/cell/pipeline.py",
-        'return run_audits(kinds, {"": model, **references}, context)',
-        'return run_audits(kinds, {"": setting.original.model, **references}, context)',
+        "return run_audits(kinds, {**models, **references}, context)",
+        'return run_audits(kinds, {**models, "": setting.original.model, **references}, context)',
     ),
     Mutant(
         "every method can reach gold",
@@ -355,8 +355,8 @@ MUTANTS = (
     Mutant(
         "a combiner is drawn from the generator of the request",
         "unlearning/receraser.py",
-        "models(), done.state.seed)",
-        "models(), problem.generator.initial_seed())",
+        "problem.retain, partition, state.models(), state.seed)",
+        "problem.retain, partition, state.models(), problem.generator.initial_seed())",
         (SHARDS,),
     ),
     Mutant(
