@@ -18,7 +18,7 @@ from bench.disk.files import write_text
 
 if TYPE_CHECKING:
     from bench.train.checkpoint import Checkpoint
-    from bench.train.loop import TrainingRecord
+    from bench.train.record import TrainingRecord
     from models.base import Recommender
 
 TRAINING = "training"
@@ -120,7 +120,7 @@ class ModelCache:
 
 def _restored(model: Recommender, content: Content) -> TrainingRecord:
     """Give ``model`` the weights; what training them cost. Raises before it changes a weight."""
-    from bench.train.loop import TrainingRecord
+    from bench.train.record import TrainingRecord
 
     record = TrainingRecord.from_json(content.facts["training"])
     expected = {name: value.shape for name, value in model.state_dict().items()}

@@ -23,9 +23,10 @@ from datasets.interactions import InteractionData, RawDataset
 from datasets.sampling import TripleSampler
 from tests.leakage.observed import Observed, bound_outputs, keys, moved_pairs, observe, outputs
 from tests.products import in_turn
+from tests.registered import ONLY_CLOSED_FORMS, TRAINED
 from unlearning import REFERENCE_METHODS
 
-METHODS, BACKBONES = sorted(registry("method")), sorted(registry("backbone"))
+METHODS, BACKBONES = sorted(set(registry("method")) - ONLY_CLOSED_FORMS), TRAINED
 REGIMES = ("user", "item", "interaction")
 QUICK = ("train.max_epochs=1", "regime.ratio=0.2", "evaluate.trajectory=false")
 OPTIONS = {

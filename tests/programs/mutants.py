@@ -23,6 +23,7 @@ SHARDS = "tests/unlearning/test_shard_methods.py"
 STEP = "tests/unlearning/second_order/test_step.py"
 SOLVERS = "tests/unlearning/second_order/test_solvers.py"
 CHALLENGE = "tests/unlearning/test_challenge_methods.py"
+CLOSED = "tests/models/test_closed_form.py"
 SENDING, CHECKPOINT = "tests/bench/record/test_sending.py", "tests/bench/train/test_checkpoint.py"
 HOSTILE = "tests/bench/test_hostile.py"
 
@@ -276,8 +277,8 @@ MUTANTS = (
     Mutant(
         "gold's key forgets the request",
         "bench/plan/keys.py",
-        'gold = digest("model", {"data": data, "request": request, **backbone})',
-        'gold = digest("model", {"data": data, "role": "gold", **backbone})',
+        'else digest("model", {"data": data, "request": request, **backbone})',
+        'else digest("model", {"data": data, "role": "gold", **backbone})',
         ("tests/bench/plan/test_keys.py",),
     ),
     Mutant(
@@ -296,8 +297,8 @@ MUTANTS = (
     Mutant(
         "audits are fed the original as the unlearned model",
         "bench/cell/pipeline.py",
-        'return run_audits(kinds, {"": model, **references}, context)',
-        'return run_audits(kinds, {"": setting.original.model, **references}, context)',
+        "return run_audits(kinds, {**models, **references}, context)",
+        'return run_audits(kinds, {**models, "": setting.original.model, **references}, context)',
     ),
     Mutant(
         "every method can reach gold",
@@ -354,9 +355,30 @@ MUTANTS = (
     Mutant(
         "a combiner is drawn from the generator of the request",
         "unlearning/receraser.py",
-        "models(), done.state.seed)",
-        "models(), problem.generator.initial_seed())",
+        "problem.retain, partition, state.models(), state.seed)",
+        "problem.retain, partition, state.models(), problem.generator.initial_seed())",
         (SHARDS,),
+    ),
+    Mutant(
+        "removal from a closed form has its sign reversed",
+        "models/ridge.py",
+        "torch.cat([-before.new_ones(len(before)), after.new_ones(len(after))])",
+        "torch.cat([before.new_ones(len(before)), -after.new_ones(len(after))])",
+        (CLOSED,),
+    ),
+    Mutant(
+        "emptied items stay in the rows that are taken out",
+        "models/ease.py",
+        "dense_rows(was, some).masked_fill(emptied, 0.0), dense_rows(is_now, some)",
+        "dense_rows(was, some), dense_rows(is_now, some)",
+        (CLOSED,),
+    ),
+    Mutant(
+        "patched counts keep nothing of a touched user",
+        "models/itemknn.py",
+        " - cooccurrences(was, users) + cooccurrences(is_now, users)",
+        " - cooccurrences(was, users)",
+        (CLOSED,),
     ),
     Mutant(
         "anchors of the greedy partition do not move",

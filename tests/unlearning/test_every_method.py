@@ -18,13 +18,14 @@ from datasets.errors import InputError
 from datasets.sampling import Batch
 from models.base import LossTerms, Recommender
 from tests.products import combinations
+from tests.registered import ONLY_CLOSED_FORMS, TRAINED
 from tests.unlearning.cells import QUICK, REGIMES, Tape, private_copy, problem, ready, same, trained, weights
 from tests.unlearning.content_only import ContentOnly
 from unlearning import METHODS as BUILT_IN
 from unlearning.base import UnlearningMethod
 from unlearning.reverse_repair import Repair
 
-METHODS, BACKBONES = sorted(registry("method")), sorted(registry("backbone"))
+METHODS, BACKBONES = sorted(set(registry("method")) - ONLY_CLOSED_FORMS), TRAINED
 CONF = Path(__file__).parents[2] / "conf"
 
 
