@@ -74,6 +74,9 @@ def _main(argv: list[str], known: argparse.Namespace, command: str, present: Pre
     announce()
     planner = Planner()
     cells = [planner.plan(config) for config in grid.configs]
+    due = [cell for cell in cells if cell.is_due()]
+    if due:
+        rehearse(due)
     if cells[0].config.run.dry:
         print_plan(cells)
         return 0
@@ -83,11 +86,9 @@ def _main(argv: list[str], known: argparse.Namespace, command: str, present: Pre
 def _run(
     argv: list[str], grid: Grid, cells: list[PlannedCell], command: str, present: Presenter | None
 ) -> int:
-    due = [cell for cell in cells if cell.is_due()]
-    if due:
-        rehearse(due)
     from bench.sweep.sweep import Sweep
 
+    due = [cell for cell in cells if cell.is_due()]
     cancels_itself = cells[0].config.launch.name == "ray"
     with stopping(interrupt=not cancels_itself), Sweep(cells, command) as sweep:
         if due and grid.multirun:
