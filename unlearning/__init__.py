@@ -20,10 +20,21 @@ METHODS: dict[str, str] = {
     "rrl": "unlearning.rrl:RRL",
     "bad_teacher": "unlearning.bad_teacher:BadTeacher",
     "scrub": "unlearning.scrub:SCRUB",
+    "sisa": "unlearning.sisa:SISA",
+    "receraser": "unlearning.receraser:RecEraser",
     "ultrare": "unlearning.ultrare:UltraRE",
     "multidelete": "unlearning.multidelete:MultiDelete",
     "scalegun": "unlearning.scalegun:ScaleGUN",
     "unlearnrec": "unlearning.unlearnrec:UnlearnRec",
+    "scif": "unlearning.scif:SCIF",
+    "ifru": "unlearning.ifru:IFRU",
+    "gif": "unlearning.gif:GIF",
+    "ceu": "unlearning.ceu:CEU",
+    "idea": "unlearning.idea:IDEA",
+    "gnndelete": "unlearning.gnndelete:GNNDelete",
+    "kookmin": "unlearning.kookmin:Kookmin",
+    "fanchuan": "unlearning.fanchuan:Fanchuan",
+    "seif": "unlearning.seif:SEIF",
 }
 
 GOLD_METHOD = "retrain"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -30,8 +31,14 @@ class Workshop(ABC):
     """Trains further backbones of the cell's kind, for methods that keep models of their own."""
 
     @abstractmethod
-    def trained(self, data: InteractionData, purpose: str, epochs: int | None = None) -> Trained:
-        """A fresh backbone, trained on ``data`` and nothing else.
+    def trained(
+        self,
+        data: InteractionData,
+        purpose: str,
+        epochs: int | None = None,
+        start: Recommender | None = None,
+    ) -> Trained:
+        """A fresh backbone, trained on ``data`` and nothing else but what ``start`` was trained on.
 
         Seeds follow from the cell's seed and ``purpose`` alone: the same data and purpose give the same
         weights, in whatever order and for whatever request they are asked for. What training cost (by
@@ -42,6 +49,7 @@ class Workshop(ABC):
             data: what to train on; ``data.valid`` stops the training.
             purpose: names the model's random streams, for example ``shard 3``.
             epochs: exactly so many, without selection; None trains as the cell's own backbone is trained.
+            start: a model whose weights training starts from, which it leaves as they are; None: fresh ones.
         """
 
 
@@ -68,7 +76,13 @@ class Problem:
     a method may use for sampling; the global torch generator is seeded by the harness as well, for
     stochastic forward passes. ``batch_size`` and ``learning_rate`` are those of the backbone's
     training. ``gold`` gives the retrained model; only reference systems may call it. ``workshop`` trains
-    further backbones. ``prepared`` is what the method's own ``prepare`` returned.
+    further backbones. ``prepared`` is what the method's own ``prepare`` returned. ``users`` [U] are those for
+    whom the returned model will be asked, None for everybody. ``keeps`` is a folder that outlives the cell,
+    for what a method would otherwise compute again; what it keeps there of a user is the method's to delete
+    when he asks.
+
+    In a stream of requests ``full`` is what the requests before this one left, and ``prepared`` is the state
+    that the method returned with the request before; what was asked earlier is nowhere.
     """
 
     full: InteractionData
@@ -80,6 +94,8 @@ class Problem:
     gold: Callable[[], Trained]
     workshop: Workshop
     prepared: Any = None
+    users: Tensor | None = None
+    keeps: Path | None = None
 
     def retain_sampler(self) -> TripleSampler:
         """Triples of the retain set; forgotten pairs are unknown to it."""
@@ -112,13 +128,21 @@ class UnlearnResult:
 
     ``offline_seconds`` is preparation that can happen before any request; the harness adds what
     ``prepare`` took. ``online_seconds`` is normally None: the harness measures it. Reference systems
-    that only fetch a model state the recorded cost themselves.
+    that only fetch a model state the recorded cost themselves. ``beside`` are further models that stay
+    in use with the returned one, by role: they are measured and audited as well. ``served`` gives figures
+    that are only known once the model was used, by MLflow name; it is called after measuring and auditing.
+    What cannot be asked of the model it says itself (``models.capabilities``).
+    ``state`` is what the next request of a stream finds as ``problem.prepared``; how it outlives an
+    interruption: ``UnlearningMethod.packed``.
     """
 
     model: Recommender
     offline_seconds: float = 0.0
     online_seconds: float | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    beside: dict[str, Recommender] = field(default_factory=dict)
+    served: Callable[[], dict[str, float]] | None = None
+    state: Any = None
 
 
 @dataclass(frozen=True)
@@ -143,12 +167,23 @@ class UnlearningMethod(ABC):
     keeps_prepared: ClassVar[bool] = False
     """Whether ``prepare`` returns a ``PreparedState``: then the harness keeps it on disk and prepares once
     for all requests, and the recorded seconds are reported where it was found."""
+    no_stream: ClassVar[str] = ""
+    """Why the method cannot serve one request after another, as the end of a sentence; "" where it can."""
     online_options: ClassVar[frozenset[str]] = frozenset()
     """Options that ``prepare`` does without: it gets their defaults, so that one prepared state serves all
     their values."""
 
     def __init__(self, options: Any) -> None:
         self.options = options
+
+    @property
+    def fitted_on_validation(self) -> bool:
+        """Whether validation labels enter the weights with these options, beyond choosing an epoch.
+
+        Validation figures of such a cell are of data that was fitted: whoever selects by them must leave it
+        out, and its run says so in the tag ``note.fitted_on_validation``.
+        """
+        return False
 
     def check(self, model: Recommender) -> None:  # noqa: B027 - most methods accept every backbone
         """Raise ``InputError`` where this method cannot work on this backbone; runs before training."""
@@ -167,8 +202,40 @@ class UnlearningMethod(ABC):
 
         ``original`` is a private copy, already bound to the graph that
         ``options.graph_at_unlearning`` names: change it in place and return it. This call is what
-        the clock measures (with the binding before it).
+        the clock measures (with the binding before it). In a stream ``original`` is the model that the
+        request before left.
         """
+
+    def packed(self, model: Recommender, state: Any) -> PreparedState | None:
+        """What the harness keeps on disk of a stream between two requests; None where it cannot be kept.
+
+        By default the weights of the backbone that was handed over, with a state that is a ``PreparedState``.
+        Without, an interrupted stream is served again from its first request.
+        """
+        if not (state is None or isinstance(state, PreparedState)):
+            return None
+        own = state or PreparedState({})
+        tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+        tensors |= {f"state.{name}": value for name, value in own.tensors.items()}
+        return PreparedState(tensors, {"has_state": state is not None, "figures": own.figures})
+
+    def unpacked(
+        self, packed: PreparedState, model: Recommender, data: InteractionData
+    ) -> tuple[Recommender, Any]:
+        """Model and state as they were.
+
+        Args:
+            packed: what ``packed`` returned.
+            model: an untrained backbone, bound to ``data``.
+            data: what the requests so far left.
+        """
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "state": {}}
+        for name, value in packed.tensors.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = value
+        model.load_state_dict(parts["model"])
+        state = PreparedState(parts["state"], packed.figures["figures"])
+        return model, state if packed.figures["has_state"] else None
 
 
 def trainable(model: Recommender) -> list[torch.nn.Parameter]:

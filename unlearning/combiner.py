@@ -38,22 +38,34 @@ class AttentionSide(nn.Module):
 
 
 class Attention(nn.Module):
-    """One ``AttentionSide`` for users and one for items."""
+    """One ``AttentionSide`` for users and one for items.
 
-    def __init__(self, shards: int, width: int, attention: int, generator: torch.Generator) -> None:
+    ``dropout`` is the share of the entries of combined embeddings that a training pass drops.
+    """
+
+    def __init__(
+        self, shards: int, width: int, attention: int, generator: torch.Generator, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.users_side = AttentionSide(shards, width, attention, generator)
         self.items_side = AttentionSide(shards, width, attention, generator)
+        self.dropout = nn.Dropout(dropout)
 
     def users(self, views: Tensor, present: Tensor) -> Tensor:
         """[n, k, d] -> [n, d]."""
-        side: Tensor = self.users_side(views, present)
+        side: Tensor = self.dropout(self.users_side(views, present))
         return side
 
     def items(self, views: Tensor, present: Tensor) -> Tensor:
         """[n, k, d] -> [n, d]."""
-        side: Tensor = self.items_side(views, present)
+        side: Tensor = self.dropout(self.items_side(views, present))
         return side
+
+    def map_norm(self) -> Tensor:
+        """Half the squared norm of all linear maps and offsets: scalar."""
+        sides = (self.users_side, self.items_side)
+        parts = [part.square().sum() for side in sides for part in (side.maps, side.offsets)]
+        return torch.stack(parts).sum() / 2
 
 
 class Weights(nn.Module):
@@ -68,9 +80,33 @@ class Weights(nn.Module):
 
     def users(self, views: Tensor, present: Tensor) -> Tensor:
         """[n, k, d] -> [n, k d]."""
-        shares = self.logits.expand(present.shape).masked_fill(~present, -torch.inf).softmax(dim=1)
-        return (views * shares[..., None]).flatten(1)
+        return (views * self._shares(present)[..., None]).flatten(1)
 
     def items(self, views: Tensor, present: Tensor) -> Tensor:
         """[n, k, d] -> [n, k d]."""
         return views.flatten(1)
+
+    def map_norm(self) -> Tensor:
+        """There are no maps: 0."""
+        return self.logits.new_zeros(())
+
+    def _shares(self, present: Tensor) -> Tensor:
+        """beta of each row over the shards that trained it: [n, k]."""
+        return self.logits.expand(present.shape).masked_fill(~present, -torch.inf).softmax(dim=1)
+
+
+class SharedUser(Weights):
+    """A user's own row against the items' rows of every shard: s(u, i) = sum_s beta_s <p_u, q_i^s>.
+
+    What the released code of UltraRE and CURE4Rec computes with equal beta. Latent spaces of shards that
+    started apart have nothing to do with each other, so this is for comparison only.
+    """
+
+    def users(self, views: Tensor, present: Tensor) -> Tensor:
+        """[n, k, d] -> [n, d]: the mean row over the shards that trained the user, which is one."""
+        known = present.to(views)
+        return (views * (known / known.sum(dim=1, keepdim=True))[..., None]).sum(dim=1)
+
+    def items(self, views: Tensor, present: Tensor) -> Tensor:
+        """[n, k, d] -> [n, d]: over all shards, whether they trained the item or not."""
+        return (views * self.logits.softmax(dim=0)[:, None]).sum(dim=1)

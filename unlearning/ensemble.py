@@ -30,6 +30,7 @@ class ShardEnsemble(Recommender):
         shards: trained models by shard number; shards that cannot be trained are absent.
         combiner: untrained.
         decay: weight of half the squared norm of the batch's combined embeddings, per example.
+        map_decay: weight of half the squared norm of the combiner's linear maps.
     """
 
     user_views: Tensor
@@ -43,11 +44,12 @@ class ShardEnsemble(Recommender):
         partition: Partition,
         shards: Mapping[int, Recommender],
         combiner: Attention | Weights,
-        decay: float,
+        decay: float = 0.0,
+        map_decay: float = 0.0,
     ) -> None:
         super().__init__(data, None)
         self.partition = partition
-        self.decay = decay
+        self.decay, self.map_decay = decay, map_decay
         self.shards = nn.ModuleDict({str(number): model for number, model in shards.items()})
         self.shards.requires_grad_(False)
         self.shards.zero_grad(set_to_none=True)
@@ -60,6 +62,11 @@ class ShardEnsemble(Recommender):
         assert isinstance(model, Recommender)
         return model
 
+    @property
+    def reads_content(self) -> bool:
+        """Whether its shards read item content."""
+        return any(self.shard(number).multimodal for number in self.numbers())
+
     def numbers(self) -> list[int]:
         """Numbers of the shards that have a model."""
         return [int(name) for name in self.shards]
@@ -71,8 +78,7 @@ class ShardEnsemble(Recommender):
             part, model = self.partition.part(data, number), self.shard(number)
             model.bind(part)
             model.eval()
-            with torch.no_grad():
-                own_users, own_items = model.embeddings()
+            own_users, own_items = self.view(model)
             users.append(own_users)
             items.append(own_items)
             present.append([self._occurs(part.train[0], "user"), self._occurs(part.train[1], "item")])
@@ -83,6 +89,11 @@ class ShardEnsemble(Recommender):
             # Whoever is in no shard at all (cold, or forgotten) is taken from every shard alike.
             known |= ~known.any(dim=1, keepdim=True)
             self.register_buffer(f"{side}_present", known, persistent=False)
+
+    @torch.no_grad()
+    def view(self, model: Recommender) -> tuple[Tensor, Tensor]:
+        """What is combined of a shard's model: its final embeddings of users and items."""
+        return model.embeddings()
 
     def train(self, mode: bool = True) -> ShardEnsemble:
         """Only the combiner has a training mode; shards are frozen as they are in evaluation."""
@@ -98,11 +109,17 @@ class ShardEnsemble(Recommender):
         )
 
     def loss(self, batch: Batch) -> LossTerms:
-        """BPR and L2 on the combined rows of the batch."""
+        """BPR and L2 on the combined rows of the batch, and L2 of the combiner's maps."""
+        rows = self.rows(batch)
+        regulariser = self.decay * l2(*rows) + self.map_decay * self.combiner.map_norm()
+        return LossTerms(ranking=triple_bpr(*rows), regulariser=regulariser)
+
+    def rows(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Combined rows of the users, positives and negatives of a batch, each [B, d]."""
         users = self.combiner.users(*self._rows("user", batch.users))
         items = self.combiner.items(*self._rows("item", torch.cat([batch.positives, batch.negatives])))
-        rows = (users, *items.chunk(2))
-        return LossTerms(ranking=triple_bpr(*rows), regulariser=self.decay * l2(*rows))
+        positives, negatives = items.chunk(2)
+        return users, positives, negatives
 
     def id_tables(self) -> dict[Side, nn.Parameter]:
         """None of its own."""

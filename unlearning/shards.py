@@ -1,38 +1,44 @@
-"""Isolated shards: which training pair belongs to which shard, and the data of one shard."""
+"""Isolated shards: which training pair belongs to which shard, and the data of one shard or its slices."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from datasets.interactions import InteractionData
 from datasets.pairs import PairSet
-from unlearning.base import Trained, Workshop
-from unlearning.transport import balanced_clusters
-
-Unit = Literal["user", "interaction"]
 
 
 @dataclass(frozen=True)
 class Partition:
-    """``labels`` [E] of the training ``pairs``, in the order of their keys; k ``shards``."""
+    """``labels`` [P] are the shards 0..shards-1 of ``pairs``, in the order of their keys.
+
+    ``slice_labels`` [P] are the slices 0..slices-1 of the same pairs within their shards.
+    """
 
     shards: int
     pairs: PairSet
     labels: Tensor
+    slice_labels: Tensor
+    slices: int = 1
 
-    def part(self, data: InteractionData, shard: int) -> InteractionData:
+    def part(self, data: InteractionData, shard: int, slices: int | None = None) -> InteractionData:
         """What one shard may see of ``data``: its pairs, and the validation pairs of users with such a pair.
 
         Ids and item content are those of ``data``. The same whatever happened in other shards.
+
+        Args:
+            slices: only the pairs of the first so many slices; None: all of the shard.
         """
-        train = data.train[:, self.of(data.train) == shard]
+        places, there = self.pairs.find(*data.train)
+        mine = there & (self.labels[places] == shard)
+        if slices is not None:
+            mine &= self.slice_labels[places] < slices
+        train = data.train[:, mine]
         valid = data.valid[:, torch.isin(data.valid[0], train[0])]
-        name = f"{data.fingerprint}-shard-{shard}"
-        return replace(data, train=train, valid=valid, fingerprint=name)
+        return replace(data, train=train, valid=valid, fingerprint=f"{data.fingerprint}-shard-{shard}")
 
     def of(self, pairs: Tensor) -> Tensor:
         """The shard of each of ``pairs`` [2, P]; -1 for a pair that was not there to be partitioned: [P]."""
@@ -43,38 +49,11 @@ class Partition:
         """Training pairs per shard: [k]."""
         return torch.bincount(self.labels, minlength=self.shards)
 
-
-def partitioned(
-    data: InteractionData,
-    embeddings: tuple[Tensor, Tensor],
-    unit: Unit,
-    shards: int,
-    epsilon: float,
-    rounds: int,
-    inner: int,
-    seed: int,
-) -> Partition:
-    """Balanced optimal-transport partition of the users, or the pairs, of ``data.train``.
-
-    Args:
-        embeddings: of users [num_users, d] and items [num_items, d], from a model trained on ``data``.
-        unit: with ``user`` all pairs of a user share a shard and shards have equally many users; with
-            ``interaction`` shards have equally many pairs, placed by both embeddings side by side.
-        shards: k, at most the number of users with a training pair.
-        epsilon, rounds, inner: of the transport (``unlearning.transport``).
-        seed: of the first centroids.
-    """
-    users, items = embeddings
-    pairs = PairSet(data.train, data.num_items)
-    if unit == "user":
-        active, row = torch.unique(pairs.users, return_inverse=True)
-        points = users[active]
-    else:
-        row = torch.arange(len(pairs), device=pairs.keys.device)
-        points = torch.cat([users[pairs.users], items[pairs.items]], dim=1)
-    generator = torch.Generator().manual_seed(seed)
-    labels = balanced_clusters(points, shards, epsilon, rounds, inner, generator).to(pairs.keys.device)
-    return Partition(shards, pairs, labels[row])
+    def within(self, pairs: Tensor) -> Partition:
+        """The partition of those of its pairs that are among ``pairs`` [2, E]; labels stay what they are."""
+        kept = PairSet(pairs, self.pairs.num_items).contains(self.pairs.users, self.pairs.items)
+        left = PairSet(torch.stack([self.pairs.users[kept], self.pairs.items[kept]]), self.pairs.num_items)
+        return replace(self, pairs=left, labels=self.labels[kept], slice_labels=self.slice_labels[kept])
 
 
 def trains(part: InteractionData) -> bool:
@@ -90,8 +69,3 @@ def changed(before: InteractionData, after: InteractionData, reads_content: bool
     same = torch.equal(before.train, after.train) and torch.equal(before.valid, after.valid)
     content = reads_content and not torch.equal(before.withdrawn_items, after.withdrawn_items)
     return not same or content
-
-
-def train_shard(workshop: Workshop, part: InteractionData, shard: int, epochs: int | None) -> Trained:
-    """The model of one shard, from scratch; its seeds follow from the shard's number alone."""
-    return workshop.trained(part, f"shard {shard}", epochs)

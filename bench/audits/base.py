@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 from bench.audits.options import AuditOptions
 from bench.measure.evaluate import evaluating
-from bench.measure.targets import Candidates
+from bench.measure.targets import Candidates, pairs_of
 from bench.train.options import TrainConfig
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from datasets.requests import DeletionRequest
 from models.base import Recommender
+from models.capabilities import Capability, reason_against
 
 Figures = dict[str, "float | Tensor"]
 """What an audit finds: a number becomes a metric, a tensor an array of the artifact."""
@@ -37,7 +39,8 @@ class AuditContext:
     trained in this cell. ``references`` holds the models ``original`` and ``gold``; it is empty while
     a cell is only planned. ``train_model(data, purpose)`` gives the cell's backbone trained on other
     data, from the model cache if it is there. ``candidates`` says whether withdrawn items are ranked
-    (``bench.measure.targets``).
+    (``bench.measure.targets``). ``users`` [U] are those on whom models are measured, None for everybody: what
+    is asked of lists and scores is asked of theirs alone (``judged``, ``judged_pairs``).
     """
 
     full: InteractionData
@@ -49,6 +52,15 @@ class AuditContext:
     references: Mapping[str, Recommender] = field(default_factory=dict)
     train_model: TrainModel = _cannot_train
     candidates: Candidates = "all"
+    users: Tensor | None = None
+
+    def judged(self, users: Tensor) -> Tensor:
+        """Those of ``users`` [N] on whom models are measured."""
+        return users if self.users is None else users[torch.isin(users, self.users)]
+
+    def judged_pairs(self, pairs: Tensor) -> Tensor:
+        """Those of ``pairs`` [2, P] whose user is measured."""
+        return pairs_of(pairs, self.users)
 
 
 @dataclass(frozen=True)
@@ -101,6 +113,8 @@ class Audit(ABC):
     """What the audit claims to detect of memory; None for an audit that does not."""
     trace: ClassVar[TraceClaim | None] = None
     """What the audit claims to detect of rows out of place; None for an audit that does not."""
+    needs: ClassVar[Collection[Capability]] = frozenset(Capability)
+    """What a model must be able to do to be audited; everything, where an audit does not state less."""
 
     def __init__(self, context: AuditContext, options: Any = None) -> None:
         self.context = context
@@ -117,10 +131,12 @@ class Audit(ABC):
 
 @dataclass(frozen=True)
 class Audited:
-    """``metrics`` by MLflow name; ``arrays`` by ``<name>/<role>/<array>``."""
+    """``metrics`` by MLflow name; ``arrays`` by ``<name>/<role>/<array>``; ``not_applicable``: beginnings of
+    the names of metrics that make no sense for a model, and why."""
 
     metrics: dict[str, float] = field(default_factory=dict)
     arrays: dict[str, Tensor] = field(default_factory=dict)
+    not_applicable: dict[str, str] = field(default_factory=dict)
 
 
 def run_audits(
@@ -133,12 +149,19 @@ def run_audits(
     ``kinds`` make an audit of the context: audit classes, with their options where they are not the defaults.
     ``models`` maps a role to a model: the unlearned one has the role "" and gives
     ``audit/<name>/<figure>``, others give ``audit/<name>/<role>_<figure>``. What an audit cost is
-    ``time/audit/<name>_seconds``. An audit that raises is not caught: it fails the cell.
+    ``time/audit/<name>_seconds``. An audit that raises is not caught: it fails the cell. One that needs what
+    a model cannot do leaves that model out and says why; where a reference cannot, it leaves out all of them.
     """
     found = Audited()
     for audit in [kind(context) for kind in kinds]:
         began = perf_counter()
+        reasons = {role: reason_against(model, audit.needs) for role, model in models.items()}
+        held_against = next((reasons[role] for role in context.references if reasons.get(role)), "")
         for role, model in models.items():
+            reason = held_against or reasons[role]
+            if reason:
+                found.not_applicable[f"audit/{audit.name}" + (f"/{role}_" if role else "")] = reason
+                continue
             with evaluating(model):
                 _add(found, audit.name, role, audit.figures(model))
         found.metrics[f"time/audit/{audit.name}_seconds"] = perf_counter() - began

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 
 import torch
+from torch import Tensor
 
 from bench.cache.content import digest
 from bench.cache.models import ModelCache
@@ -46,24 +47,32 @@ class CellWorkshop(Workshop):
     Args:
         config: the cell's.
         data_key: key of the data set that all parts are cut from.
-        cache: where trained models are kept.
+        cache: where trained models are kept; None: nowhere.
         watch: the stage's clock; it stands still in here and is given the recorded training time.
     """
 
-    def __init__(self, config: CellConfig, data_key: str, cache: ModelCache, watch: Stopwatch) -> None:
+    def __init__(self, config: CellConfig, data_key: str, cache: ModelCache | None, watch: Stopwatch) -> None:
         self._config = config
         self._data_key = data_key
         self._cache = cache
         self._watch = watch
 
-    def trained(self, data: InteractionData, purpose: str, epochs: int | None = None) -> Trained:
+    def trained(
+        self,
+        data: InteractionData,
+        purpose: str,
+        epochs: int | None = None,
+        start: Recommender | None = None,
+    ) -> Trained:
         """See ``Workshop``."""
         config, schedule = self._config, scheduled(self._config.train, epochs)
-        seed = derive(config.seed, purpose)
+        seed, key = derive(config.seed, purpose), self._key(data, purpose, schedule, start)
 
         def run(model: Recommender) -> TrainingRecord:
             with progress(f"training {purpose}, {config.backbone.name} on {config.dataset.name}") as shown:
-                return train(model, data, schedule, seed, config.evaluate.chunk_scores, shown)
+                limit = config.evaluate.chunk_scores
+                checkpoint = None if self._cache is None else self._cache.checkpoint(key)
+                return train(model, data, schedule, seed, limit, shown, checkpoint=checkpoint)
 
         about = {
             "role": purpose,
@@ -74,14 +83,20 @@ class CellWorkshop(Workshop):
         }
         with self._watch.paused():
             model = fresh_model(config.backbone, data, seed)
-            found = self._cache.get_or_train(self._key(data, purpose, schedule), model, run, about)
-        record = found.record
+            if start is not None:
+                model.load_state_dict(start.state_dict())
+            if self._cache is None:
+                record = run(model)
+            else:
+                record = self._cache.get_or_train(key, model, run, about).record
         self._watch.add(record.seconds, record.processor_share, record.propagations)
         # Training draws from the global generators and loading does not: what follows must not tell.
         seed_everything(config.seed, f"after {purpose}")
-        return Trained(found.model, record.seconds, record.examples, record.steps)
+        return Trained(model, record.seconds, record.examples, record.steps)
 
-    def _key(self, data: InteractionData, purpose: str, schedule: TrainConfig) -> str:
+    def _key(
+        self, data: InteractionData, purpose: str, schedule: TrainConfig, start: Recommender | None
+    ) -> str:
         config = self._config
         content = {
             "data": self._data_key,
@@ -95,6 +110,8 @@ class CellWorkshop(Workshop):
             "deterministic": config.run.deterministic,
             "device": dataclasses.asdict(describe(data.train.device)),
         }
+        if start is not None:
+            content["start"] = digest_of(*start.state_dict().values())
         return digest("model", content)
 
 
@@ -109,8 +126,13 @@ def scheduled(train_config: TrainConfig, epochs: int | None) -> TrainConfig:
 
 def content_of(data: InteractionData) -> str:
     """Digest of the part of a data set that a model is trained on: pairs and withdrawn items."""
+    return digest_of(data.train, data.valid, data.withdrawn_items)
+
+
+def digest_of(*tensors: Tensor) -> str:
+    """Digest of shapes and values."""
     content = hashlib.sha256()
-    for tensor in (data.train, data.valid, data.withdrawn_items):
+    for tensor in tensors:
         content.update(f"|{tuple(tensor.shape)}|".encode())
         content.update(tensor.cpu().contiguous().numpy().tobytes())
     return content.hexdigest()

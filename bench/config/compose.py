@@ -7,38 +7,38 @@ remedy. No torch in here.
 from __future__ import annotations
 
 import copy
-import itertools
 import re
-import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
     MissingConfigException,
-    OverrideParseException,
 )
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from bench.config.overrides.grammar import lines, parsed, parsed_all, product
+from bench.config.overrides.stated import as_override, stated_options, variant_of
 from bench.config.registry import registry
 from bench.config.schema import CONFIG_DIR as CONFIG_DIR
 from bench.config.schema import CellConfig, build, parse_cell
 from bench.config.source import options_of
 from bench.config.tuned import search_file, tuned_overrides
-from datasets.errors import InputError, choices, place
+from datasets.errors import InputError, choices, in_short, place
 
 CONFIG_NAME = "config"
 SWEEPER = "hydra_plugins.lethe.PlannedSweeper"
 """The one sweeper that starts what was planned (bench/sweep/planned.py)."""
+PUBLISHED = "published"
+"""The group of published hyper-parameters: taken where there are some of a backbone and a data set."""
 UNION = "union"
 """Sweep parameter whose lines (or parts between ``;``) are products of their own, run as one sweep."""
 
@@ -51,14 +51,14 @@ class Grid:
         configs: the typed cells.
         overrides: the override list of each cell, as its job gets it.
         shared: the overrides that hold for the whole sweep, Hydra's own among them.
-        tuned: the part of ``overrides`` that the tuned files add to each cell.
+        added: the part of ``overrides`` that is nobody's command line: tuned options, and the variant.
         multirun: whether this is a sweep, be it of one cell.
     """
 
     configs: list[CellConfig]
     overrides: list[list[str]]
     shared: list[str]
-    tuned: list[list[str]]
+    added: list[list[str]]
     multirun: bool
 
 
@@ -75,9 +75,9 @@ def expand_grid(overrides: Sequence[str], multirun: bool, config_dir: str | None
     searchpath = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3", job_name="bench"):
         shared, cells, is_sweep = _sweep_lists([*searchpath, *overrides], multirun)
-        configs, cells, tuned = _settled(cells, config_dir)
+        configs, cells, added = _settled(cells, config_dir)
     jobs = [[text for text in cell if not text.startswith("hydra")] for cell in cells]
-    return Grid(configs, jobs, shared, tuned, is_sweep)
+    return Grid(configs, jobs, shared, added, is_sweep)
 
 
 def expand_each(cells: Sequence[Sequence[str]]) -> list[CellConfig]:
@@ -89,22 +89,20 @@ def expand_each(cells: Sequence[Sequence[str]]) -> list[CellConfig]:
 def _settled(
     cells: list[list[str]], config_dir: str | None
 ) -> tuple[list[CellConfig], list[list[str]], list[list[str]]]:
-    """Typed cells, their overrides with what the tuned files add, and that part alone."""
+    """Typed cells, their overrides with what is added to those of the command line, and that part alone."""
     composer = _Composer(config_dir)
     configs = [parse_cell(plain(composer.compose(cell))) for cell in cells]
     tuned = [_tuned(*pair, config_dir) for pair in zip(configs, cells, strict=True)]
-    cells = [cell + added for cell, added in zip(cells, tuned, strict=True)]
-    configs = [
-        parse_cell(plain(composer.compose(cell))) if added else config
-        for config, cell, added in zip(configs, cells, tuned, strict=True)
+    variants = [
+        variant_of(cell, config.tuned_target if more else "")
+        for config, cell, more in zip(configs, cells, tuned, strict=True)
     ]
-    return configs, cells, tuned
-
-
-def stated_options(overrides: Sequence[str]) -> list[str]:
-    """Options of the method that these overrides give a value."""
-    keys = [_parsed(text).key_or_group for text in overrides]
-    return [key.removeprefix("method.") for key in keys if key.startswith("method.")]
+    configs = [
+        replace(parse_cell(plain(composer.compose(cell + more))) if more else config, variant=variant)
+        for config, cell, more, variant in zip(configs, cells, tuned, variants, strict=True)
+    ]
+    added = [more + as_override(variant) for more, variant in zip(tuned, variants, strict=True)]
+    return configs, [cell + more for cell, more in zip(cells, added, strict=True)], added
 
 
 def _tuned(config: CellConfig, overrides: Sequence[str], config_dir: str | None) -> list[str]:
@@ -132,12 +130,12 @@ class _Composer:
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The configuration of one cell. Raises ``InputError``."""
-        parsed = [_parsed(text) for text in overrides]
-        values = [override for override in parsed if self.is_plain_value(override)]
-        chosen = tuple(str(o.input_line) for o in parsed if o not in values)
+        read = [parsed(text) for text in overrides]
+        values = [override for override in read if self.is_plain_value(override)]
+        chosen = tuple(str(o.input_line) for o in read if o not in values)
         if chosen not in self._bases:
             self._bases[chosen] = _compose(chosen, with_hydra=False)
-            self._check_files({o.key_or_group: str(o.value()) for o in parsed if o not in values})
+            self._check_files({o.key_or_group: str(o.value()) for o in read if o not in values})
         config = copy.deepcopy(self._bases[chosen])
         for override in values:
             _set(config, override)
@@ -145,6 +143,12 @@ class _Composer:
 
     def _check_files(self, chosen: dict[str, str]) -> None:
         """Refuse what is wrong in the file behind a choice, where its line is known."""
+        if PUBLISHED in chosen:  # Hydra passes over an optional choice that is not there
+            known = [file.stem for folder in self._folders for file in (folder / PUBLISHED).glob("*.yaml")]
+            if chosen[PUBLISHED] not in known:
+                raise InputError(
+                    f"published={chosen[PUBLISHED]} is not known: {choices(chosen[PUBLISHED], known)}"
+                )
         for group, name in (_defaults() | chosen).items():
             files = [folder / group / f"{name}.yaml" for folder in self._folders]
             file = next((file for file in files if file.is_file()), None)
@@ -170,66 +174,29 @@ def _set(config: DictConfig, override: Override) -> None:
         raise InputError(f"{override.input_line} cannot be set: {_first_line(error)}.") from error
 
 
-@cache
-def _parsed(override: str) -> Override:
-    """Parsing is slow, and the cells of a sweep share most of their overrides."""
-    return OverridesParser.create().parse_override(override)
-
-
 def _sweep_lists(overrides: list[str], multirun: bool) -> tuple[list[str], list[list[str]], bool]:
     """The shared overrides, and the override lists of the cells in the order of Hydra's own sweeper."""
-    try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
-    except OverrideParseException as error:
-        raise InputError(f"{error.override} cannot be read as an override: write key=value.") from error
-    swept = [o for o in parsed if o.is_sweep_override()]
+    every = parsed_all(overrides)
+    swept = [o for o in every if o.is_sweep_override()]
     if swept and not multirun:
         raise InputError(
             f"{swept[0].input_line} names several values: add -m (Hydra's --multirun) to run them as a sweep."
         )
-    shared = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
+    shared = [str(o.input_line) for o in every if not o.is_sweep_override()]
     composer = _Composer(None)  # plain values choose no mode and no sweeper
-    chosen = [text for text in shared if not composer.is_plain_value(_parsed(text))]
+    chosen = [text for text in shared if not composer.is_plain_value(parsed(text))]
     master = _compose(chosen, with_hydra=True).hydra
     if not (multirun or str(master.mode).endswith("MULTIRUN")):
         return shared, [overrides], False
     if master.sweeper._target_ != SWEEPER:
         raise InputError("hydra/sweeper cannot be chosen, because sweeps are planned here: leave it out.")
     params = {str(key): str(value) for key, value in (master.sweeper.params or {}).items()}
-    lines = _lines(params.pop(UNION, ""))
+    united = lines(params.pop(UNION, ""))
     cells: dict[tuple[str, ...], list[str]] = {}
-    for line in lines or [[]]:
-        for cell in _product([*(f"{key}={value}" for key, value in params.items()), *line], overrides):
+    for line in united or [[]]:
+        for cell in product([*(f"{key}={value}" for key, value in params.items()), *line], overrides):
             cells.setdefault(tuple(sorted(cell)), cell)
     return shared, list(cells.values()), True
-
-
-def _lines(text: str) -> list[list[str]]:
-    """The words of each line (or part between ``;``) as a shell reads them, without comments."""
-    return [words for line in re.split(r"[\n;]", text) if (words := shlex.split(line, comments=True))]
-
-
-def _product(from_config: Sequence[str], overrides: Sequence[str]) -> list[list[str]]:
-    """The cells of one product; the sweep parameters of an experiment come first, as in Hydra's own sweeper.
-
-    What the command line says of a key replaces what the experiment sweeps it over.
-    """
-    given = {_parsed(text).key_or_group for text in overrides}
-    kept = [text for text in from_config if _parsed(text).key_or_group not in given]
-    written: dict[str, list[str]] = {}
-    for override in OverridesParser.create().parse_overrides([*kept, *overrides]):
-        key = override.get_key_element()
-        written[key] = [f"{key}={value}" for value in _values(override)]
-    return [list(cell) for cell in itertools.product(*written.values())]
-
-
-def _values(override: Override) -> list[str]:
-    """The values that an override stands for, as they are written on a command line."""
-    if not override.is_sweep_override():
-        return [override.get_value_element_as_str()]
-    if not override.is_discrete_sweep():
-        raise InputError(f"{override.input_line} names no single values: list them, or use range(...).")
-    return list(override.sweep_string_iterator())
 
 
 @cache  # slow, and conf/ stays as it is while a process lives; not to be changed
@@ -246,7 +213,7 @@ def _compose(overrides: Sequence[str], with_hydra: bool) -> DictConfig:
     except ConfigCompositionException as error:
         known = _compose((), with_hydra=False) if overrides else OmegaConf.create({})
         raise InputError(_unknown_key(error, known)) from error
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
         raise InputError(f"the configuration does not compose: {_first_line(error)}.") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -258,7 +225,7 @@ NAMED_GROUPS = {
     "dataset": "reader",
     "backbone": "backbone",
     "method": "method",
-    **dict.fromkeys(("poison", "regime", "repair", "audit", "tracking", "launch"), ""),
+    **dict.fromkeys(("poison", "regime", "stream", "repair", "audit", "tracking", "launch"), ""),
 }
 """Groups whose files state a name, and the kind of what is registered under it, if anything is."""
 
@@ -345,5 +312,5 @@ def _unknown_option(key: str, config: DictConfig) -> str:
 
 
 def _first_line(error: BaseException | None) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    first = str(error).strip().splitlines()[:1]
+    return in_short(first[0]).rstrip(".") if first else type(error).__name__

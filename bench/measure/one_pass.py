@@ -91,17 +91,20 @@ class Marks:
 
 
 class OnePass:
-    """Ranks for every user at once.
+    """Ranks for every user at once, or for a sample.
 
     Args:
         marks: of the request's pairs and items.
         no_candidates: items [W] that masks without ``all_items`` leave out.
         chunk_scores: scores held in memory at once.
+        users: whom it ranks for, [U]; None for everybody. The lists of others are empty.
     """
 
-    def __init__(self, marks: Marks, no_candidates: Tensor, chunk_scores: int) -> None:
+    def __init__(
+        self, marks: Marks, no_candidates: Tensor, chunk_scores: int, users: Tensor | None = None
+    ) -> None:
         self._marks, self._no_candidates = marks, no_candidates
-        self._chunk_scores = chunk_scores
+        self._chunk_scores, self._users = chunk_scores, users
         kept = torch.ones(marks.num_items, dtype=torch.bool, device=no_candidates.device)
         kept[no_candidates] = False
         self._candidates = kept.nonzero().squeeze(1)
@@ -129,7 +132,10 @@ class OnePass:
         scores = self._chunk_scores // WORKING_COPIES
         if depth.device.type == "cpu":
             scores = min(scores, CPU_BLOCK)
-        yield from depth.argsort(stable=True).split(max(1, scores // self._marks.num_items))
+        by_depth = depth.argsort(stable=True)
+        if self._users is not None:
+            by_depth = by_depth[torch.isin(by_depth, self._users)]
+        yield from by_depth.split(max(1, scores // self._marks.num_items))
 
     def _ranked(
         self, scores: Tensor, users: Tensor, depths: Mapping[Mask, Tensor], k: int

@@ -32,21 +32,32 @@ from bench.measure.one_pass import (
     OnePass,
     Passed,
 )
-from bench.measure.targets import Candidates, ranks_only, reachable
+from bench.measure.targets import Candidates, pairs_of, ranks_only, reachable
 from datasets.interactions import InteractionData
 from datasets.pairs import PairIndex
 from datasets.requests import DeletionRequest
 from models.base import Recommender
+from models.capabilities import Capability, reason_against
+
+NEEDS = {
+    "retain": Capability.UNMASKED,
+    "forget_unmasked": Capability.UNMASKED,
+    "gold_distance_same_seed/js_divergence": Capability.SCALE,
+    "gold_distance_same_seed_touched_users/js_divergence": Capability.SCALE,
+}
+"""What a model must be able to do for the metrics with these beginnings."""
 
 
 @dataclass(frozen=True)
 class Measured:
     """``metrics`` by MLflow name; ``per_user`` arrays by name, for tests of significance; ``lists`` of a
-    sample of users, as ``bench.measure.lists`` describes them."""
+    sample of users, as ``bench.measure.lists`` describes them. ``not_applicable``: beginnings of the names of
+    metrics that make no sense for the model, and why."""
 
     metrics: dict[str, float]
     per_user: dict[str, Tensor]
     lists: dict[str, Tensor] = field(default_factory=dict)
+    not_applicable: dict[str, str] = field(default_factory=dict)
 
 
 class Measurement:
@@ -62,6 +73,9 @@ class Measurement:
         candidates: what ``valid``, ``test``, ``retain``, the distances and the stored lists rank; the others
             ask whether withdrawn items are still ranked and always rank all.
         lists: how many users' lists are kept. Who they are follows from ``full.fingerprint`` alone.
+        users: whom to rank for, [U]; None for everybody. Every figure is then one of these users.
+        watched: items [W]; where given, the share of users who are shown one of them is measured, of those
+            with a forgotten pair and of the others apart.
     """
 
     def __init__(
@@ -72,25 +86,30 @@ class Measurement:
         chunk_scores: int,
         candidates: Candidates = "all",
         lists: int = 5000,
+        users: Tensor | None = None,
+        watched: Tensor | None = None,
     ) -> None:
         self._num_users, self._num_items = full.num_users, full.num_items
         self._retain, self._chunk_scores, self._candidates = retain, chunk_scores, candidates
         self._all_items = candidates == "all" or not retain.withdrawn_items.numel()
-        reached = reachable(full.test, retain)
+        test, forget = pairs_of(full.test, users), pairs_of(request.forget, users)
+        reached = reachable(test, retain)
         self._sets = {
-            RETAINED: self._index(retain.train),
-            FORGOTTEN: self._index(request.forget),
-            VALID: self._index(retain.valid),
+            RETAINED: self._index(pairs_of(retain.train, users)),
+            FORGOTTEN: self._index(forget),
+            VALID: self._index(pairs_of(retain.valid, users)),
             TEST: self._index(reached),
         }
-        self._stays = torch.ones(full.num_users, dtype=torch.bool, device=full.train.device)
-        self._stays[request.users] = False
-        self._touched = torch.zeros_like(self._stays)
-        self._touched[request.forget[0]] = True
-        self._counts = self._target_counts(full.test, reached)
-        self._listed = listed_users(full, lists)
+        everyone = torch.ones(full.num_users, dtype=torch.bool, device=full.train.device)
+        ranked = everyone if users is None else torch.zeros_like(everyone).index_fill(0, users, True)
+        self._stays = ranked.index_fill(0, request.users, False)
+        self._touched = torch.zeros_like(everyone)
+        self._touched[forget[0]] = True
+        self._counts = self._target_counts(test, reached)
+        self._listed = listed_users(full, lists) if users is None else users[:lists]
+        self._watched = watched
         marks = Marks(self._sets, request.forget[1].unique())
-        self._pass = OnePass(marks, retain.withdrawn_items, chunk_scores)
+        self._pass = OnePass(marks, retain.withdrawn_items, chunk_scores, users)
 
     def apply(self, model: Recommender, graph: str, gold: Recommender) -> Measured:
         """Measure ``model``; ``graph`` (full or retain) says which training pairs it may mask."""
@@ -115,7 +134,12 @@ class Measurement:
         }
         metrics |= self._against_gold(lists["distance"], passed)
         metrics[f"exposure/forgotten_items_at_{HEADLINE_K}"] = self._exposure(lists["exposure"])
-        return Measured(metrics | self._counts, _per_user(splits), self._stored(lists["distance"]))
+        if self._watched is not None:
+            metrics |= self._shown(lists["forget"], self._watched)
+        reasons = {name: reason_against(model, [needed]) for name, needed in NEEDS.items()}
+        reasons = {name: reason for name, reason in reasons.items() if reason}
+        kept = {name: value for name, value in metrics.items() if not name.startswith(tuple(reasons))}
+        return Measured(kept | self._counts, _per_user(splits), self._stored(lists["distance"]), reasons)
 
     def trajectory_point(self, model: Recommender) -> dict[str, float]:
         """Validation and forget recall@20 on the way: what selection may see, and what is forgotten."""
@@ -173,6 +197,18 @@ class Measurement:
         slots = lists.marks[self._stays, :HEADLINE_K]
         filled = int(((slots & OF_FORGOTTEN_ITEM) > 0).sum())
         return filled / max(int((slots & RANKED > 0).sum()), 1)
+
+    def _shown(self, lists: Lists, watched: Tensor) -> dict[str, float]:
+        """Share of the users who are shown a watched item: of those who asked, and of the others."""
+        shown = torch.isin(lists.items, watched.int())
+        asked = self._touched | ~self._stays
+        groups = {"requesting_users": asked, "other_users": ~asked}
+        return {
+            f"exposure/{group}_at_{k}": float(shown[users, :k].any(dim=1).double().mean())
+            for group, users in groups.items()
+            for k in (10, HEADLINE_K)
+            if users.any()
+        }
 
     def _stored(self, lists: Lists) -> dict[str, Tensor]:
         users = self._listed

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bench.config.schema import TrackingConfig
-from bench.record import database
-from bench.record.database import Ended
-from bench.record.names import CELL_KEY_TAG, FAILURE_TAG, RETIRED_TAG
+from bench.record.local import database, spool
+from bench.record.local.database import Ended
+from bench.record.names import CELL_KEY_TAG, FAILURE_TAG, MODEL_CLASS_TAG, RETIRED_TAG
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,22 @@ class Record:
         return Record(finished, {key: cause for key, cause in failed.items() if key not in finished})
 
 
+def keeps_model(tracking: TrackingConfig, run_id: str) -> bool:
+    """Whether a run keeps its unlearned model."""
+    from bench.record.store import Store
+
+    return MODEL_CLASS_TAG in Store(tracking).client.get_run(run_id).data.tags
+
+
 def recorded(tracking: TrackingConfig, cell: str | None = None) -> Record:
-    """What the store holds about all cells of the experiment, or about the one with key ``cell``."""
+    """What the store holds about all cells of the experiment, or about the one with key ``cell``, and what is
+    finished and waits in the spool to be sent. Raises ``StoreAway``.
+    """
+    found = _stored(tracking, cell)
+    return Record({**spool.waiting(tracking), **found.finished}, found.failed)
+
+
+def _stored(tracking: TrackingConfig, cell: str | None) -> Record:
     if database.is_local(tracking.uri):
         tags = (CELL_KEY_TAG, FAILURE_TAG, RETIRED_TAG)
         ended = database.ended_cells(tracking.uri, tracking.experiment, tags, cell)

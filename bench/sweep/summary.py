@@ -7,10 +7,12 @@ means, ranks) is in ``python -m results``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from bench.measure.marks import Goal, Mark, losses, marks
@@ -26,11 +28,15 @@ from bench.record.names import (
     SPEEDUP,
     STEPS,
     TEST_RECALL,
+    not_applicable,
 )
+from bench.train.likeness import unlike
 from unlearning import CONTROL_METHODS, REFERENCE_METHODS
 
 SIGNS: dict[Mark, str] = {"best": "**", "second": "*"}
 SHARED_SIGN = "~"
+BOUNDLESS = 10_000
+"""Width of a console on which every table has the width that it wants."""
 GROUP = ("dataset", "backbone", "regime", "request", "seed")
 SECONDS = "time/unlearn_seconds"
 
@@ -66,12 +72,18 @@ class Row:
     metrics: dict[str, float]
     cause: str = ""
     """Why it is not finished, where that is known."""
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
         """Its place in one word; the request is named where it is not the first."""
         named = {**self.labels, "request": f"request {self.labels.get('request', '0')}"}
-        return "/".join(text for text in named.values() if text != "request 0")
+        return "/".join(text for text in named.values() if text not in ("request 0", ""))
+
+    @property
+    def title(self) -> str:
+        """Its method, with the options that the cells of the sweep differ in."""
+        return " ".join(text for text in (self.labels["method"], self.labels.get("options")) if text)
 
     @property
     def is_reference(self) -> bool:
@@ -85,22 +97,51 @@ def print_rows(rows: Sequence[Row], console: Console | None = None) -> None:
     optional = (MIA_BALANCED_ACCURACY, STEPS, PROPAGATIONS)
     columns = [c for c in COLUMNS if c.metric not in optional or any(c.metric in r.metrics for r in rows)]
     for group, members in _groups(rows).items():
-        title = _title(group)
-        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=0)
-        table.add_column("\nmethod", no_wrap=True)
-        for column in columns:
-            table.add_column(column.title, justify="right", no_wrap=True)
-        table.add_column("\nstate", no_wrap=True)
-        signs = {column.metric: _marks(column, members) for column in columns}
-        for index, row in enumerate(members):
-            texts = [_text(column, row, signs[column.metric].get(index, "")) for column in columns]
-            table.add_row(row.labels["method"], *texts, row.state)
+        table = _table(group, members, [row.title for row in members], columns)
+        unbounded = console.options.update(max_width=BOUNDLESS)
+        numbered = Measurement.get(console, unbounded, table).maximum > console.width
+        if numbered:
+            table = _table(group, members, _numbered(members), columns)
         console.print(table)
+        for line in _legend(members) if numbered else ():
+            console.print(line, highlight=False, markup=False)
         for row in members:
             if row.metrics.get(OFFLINE_SECONDS):
-                console.print(_offline(row), highlight=False)
+                console.print(_offline(row), highlight=False, markup=False)
     for line in _notes(rows):
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, markup=False)
+
+
+def _table(
+    group: tuple[str, ...], members: Sequence[Row], titles: Sequence[str], columns: Sequence[Column]
+) -> Table:
+    title = _title(group)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=0)
+    table.add_column("\nmethod", no_wrap=True)
+    for column in columns:
+        table.add_column(column.title, justify="right", no_wrap=True)
+    table.add_column("\nstate", no_wrap=True)
+    signs = {column.metric: _marks(column, members) for column in columns}
+    for index, (row, own) in enumerate(zip(members, titles, strict=True)):
+        texts = [_text(column, row, signs[column.metric].get(index, "")) for column in columns]
+        table.add_row(escape(own), *texts, row.state)
+    return table
+
+
+def _numbered(rows: Sequence[Row]) -> list[str]:
+    """Methods with a number in place of options that would make the table too wide."""
+    return [
+        f"{row.labels['method']} [{index}]" if row.labels.get("options") else row.title
+        for index, row in enumerate(rows, start=1)
+    ]
+
+
+def _legend(rows: Sequence[Row]) -> list[str]:
+    return [
+        f"[{index}] {row.labels['options']}"
+        for index, row in enumerate(rows, start=1)
+        if row.labels.get("options")
+    ]
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
@@ -115,7 +156,22 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     if any(row.metrics.get(CONTENDED) for row in rows):
         lines.append(f"{SHARED_SIGN} the processors were shared with others while one of the clocks ran.")
     found = _without_speed_up(rows)
+    lines += _unlike_golds(rows)
     return [*lines, *(f"No speed-up of {', '.join(names)}: {reason}." for reason, names in found.items())]
+
+
+def _unlike_golds(rows: Sequence[Row]) -> list[str]:
+    """Where gold's training was not like the original's, said once for all methods of a setting."""
+    found: dict[str, str] = {}
+    for row in rows:
+        odd = unlike(row.metrics)
+        if odd is not None:
+            place = [row.labels[key] for key in ("dataset", "backbone", "regime")]
+            found.setdefault("/".join([*place, f"seed {row.labels['seed']}"]), odd)
+    return [
+        f"Gold may be poor on {place}: {odd}; train.patience lets both train longer."
+        for place, odd in found.items()
+    ]
 
 
 def _title(group: tuple[str, ...]) -> str:
@@ -139,13 +195,13 @@ def _without_speed_up(rows: Iterable[Row]) -> dict[str, list[str]]:
                 else "it takes no time of its own"
             )
         methods = found.setdefault(reason, [])
-        methods += [row.labels["method"]] if row.labels["method"] not in methods else []
+        methods += [row.title] if row.title not in methods else []
     return found
 
 
 def _offline(row: Row) -> str:
     """What a method prepared before the request, and when that pays off."""
-    text = f"{row.labels['method']}: {row.metrics[OFFLINE_SECONDS]:,.1f} s before any request"
+    text = f"{row.title}: {row.metrics[OFFLINE_SECONDS]:,.1f} s before any request"
     if BREAK_EVEN in row.metrics:
         return (
             f"{text}, paid off after {row.metrics[BREAK_EVEN]:,.1f} requests (against retraining for each)."
@@ -187,6 +243,8 @@ def _may_be_marked(column: Column, row: Row, rows: Sequence[Row]) -> bool:
 
 def _text(column: Column, row: Row, mark: str) -> str:
     value = row.metrics.get(column.metric)
+    if value is None and not_applicable(row.tags, column.metric):
+        return "n/a  " if column.goal else "n/a"
     if value is None:
         return "-  " if column.goal else "-"
     if column.pattern == "count":

@@ -20,7 +20,9 @@ INK = "ink"
 
 ORDER = (
     *("tru", "mmrecun", "finetune", "reset", "graph_only", "ultrare", "multidelete", "scalegun"),
-    *("neg_grad", "neg_grad_plus", "relabel", "ssd", "rrl", "bad_teacher", "scrub"),
+    *("neg_grad", "neg_grad_plus", "relabel", "ssd", "rrl", "bad_teacher", "scrub", "unlearnrec"),
+    *("scif", "ifru", "gif", "ceu", "idea", "gnndelete", "kookmin", "fanchuan", "seif"),
+    *("sisa", "receraser"),
 )
 """Known methods keep their look whatever else a store holds."""
 

@@ -20,6 +20,8 @@ TITLES = {
     "clothing": "Clothing",
     "original": "Original",
     "retrain": "Retrain (gold)",
+    "sisa": "SISA",
+    "receraser": "RecEraser",
     "ultrare": "UltraRE",
     "multidelete": "MultiDelete",
     "scalegun": "ScaleGUN",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,23 +33,29 @@ def training_curve(uri: str, run_id: str, role: str) -> list[dict[str, float]]:
     return _joined(uri, run_id, f"curve/{role}", ("seconds", "valid_recall_at_20"))
 
 
+def over_steps(uri: str, run_id: str, metric: str) -> list[tuple[int, float]]:
+    """The values of a metric by step; of a cell that serves a stream the steps are requests served."""
+    history = client_of(uri).get_metric_history(run_id, metric)
+    return sorted({point.step: float(point.value) for point in history}.items())
+
+
 def audit_arrays(uri: str, run_id: str) -> dict[str, NDArray[np.generic]]:
     """Arrays of a run's audits by ``<audit>/<role>/<array>``; empty where it has none."""
-    return _arrays(uri, run_id, AUDITS)
+    return arrays_of(uri, run_id, AUDITS)
 
 
-def ranked_lists(uri: str, run_id: str) -> dict[str, NDArray[np.generic]]:
-    """The lists of a run as ``bench.measure.lists`` says; empty where it has none."""
-    return _arrays(uri, run_id, LISTS_FILE)
-
-
-def _arrays(uri: str, run_id: str, name: str) -> dict[str, NDArray[np.generic]]:
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+def arrays_of(uri: str, run_id: str, name: str) -> dict[str, NDArray[np.generic]]:
+    """The arrays of one artifact of a run by name; empty where it has no such artifact."""
     client = client_of(uri)
     if name not in {artifact.path for artifact in client.list_artifacts(run_id)}:
         return {}
     with tempfile.TemporaryDirectory() as folder:
         return dict(load_file(Path(client.download_artifacts(run_id, name, folder))))
+
+
+def ranked_lists(uri: str, run_id: str) -> dict[str, NDArray[np.generic]]:
+    """The lists of a run as ``bench.measure.lists`` says; empty where it has none."""
+    return arrays_of(uri, run_id, LISTS_FILE)
 
 
 def _joined(uri: str, run_id: str, prefix: str, names: tuple[str, ...]) -> list[dict[str, float]]:

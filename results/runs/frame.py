@@ -6,8 +6,6 @@ leaderboards and pages start from; ``per_user`` reads the arrays behind a run's 
 
 from __future__ import annotations
 
-import logging
-import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,11 +16,11 @@ import pandas as pd
 from safetensors.numpy import load_file
 
 from bench.config.schema import TrackingConfig
-from bench.record.database import is_absent
+from bench.record.local.database import is_absent
 from bench.record.names import CELL_KEY_TAG, FAILURE_TAG, KIND_TAG, RETIRED_TAG, TRIAL_KEY_TAG
-from bench.record.store import every_run
+from bench.record.store import every_run, reading
 from bench.tune.record import tuning
-from results.runs.at import REQUEST_PARAM, At
+from results.runs.at import REQUEST_PARAM, STREAM_PARAM, At
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,8 +56,9 @@ class CellRun:
 
     @property
     def request(self) -> int:
-        """The seed of its deletion request; of an explicit list the number that was recorded with it."""
-        return int(self.params.get(REQUEST_PARAM, "0"))
+        """The seed of its deletion request, or of its stream of them; of an explicit list the number that was
+        recorded with it."""
+        return int(self.params.get(STREAM_PARAM) or self.params.get(REQUEST_PARAM, "0"))
 
     @property
     def at(self) -> At:
@@ -79,12 +78,7 @@ class CellRun:
 
 def client_of(uri: str) -> MlflowClient:
     """A client of the store, without MLflow's chatter on standard error."""
-    for noisy in ("alembic", "mlflow"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=uri)
+    return reading(uri)
 
 
 def runs(uri: str, experiment: str, where: str = "") -> list[CellRun]:

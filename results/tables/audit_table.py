@@ -13,9 +13,9 @@ from results.names.titles import TITLES
 from results.runs.groups import SETTING, Group
 from results.runs.identity import audit_flag
 from results.runs.statistics import Summary
-from results.tables.leaderboard import OTHER_AUDIT
+from results.tables.leaderboard import OTHER_AUDIT, not_applicable_notes
 from results.tables.marks import lacking
-from results.tables.text_table import NOTHING, Text, TextTable
+from results.tables.text_table import NOTHING, UNAVAILABLE, Text, TextTable
 
 PREFIX = "audit/"
 HIDDEN = ("original_", "gold_")
@@ -73,7 +73,7 @@ def _title(column: Column, letters: dict[Column, str]) -> str:
 def _text(one: Group | None, setting: Sequence[Group], metric: str) -> Text:
     found = one.summary(metric) if one is not None else None
     if one is None or found is None:
-        return Text(NOTHING)
+        return Text(UNAVAILABLE if one is not None and one.not_applicable(metric) else NOTHING)
     interval, part = _interval(found, one, metric), lacking(one, setting, metric)
     tail = f" [{', '.join(map(_number, interval))}]" if interval else ""
     tail += f" [{part[0]}/{part[1]}]" if part else ""
@@ -102,6 +102,7 @@ def _notes(found: Sequence[Group], columns: Sequence[Column], letters: dict[Colu
             [f"{OTHER_AUDIT} the audit's own code differs between the runs or from today's."]
             * _flagged(found)
         ),
+        *not_applicable_notes(found, {m for one in found for m in _metrics(found)}),
         *(f"{letters[column]}: {column[0]} with {column[1]}" for column in columns if column in letters),
     )
 

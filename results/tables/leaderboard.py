@@ -27,7 +27,7 @@ from results.runs.groups import SETTING, Group, by_setting
 from results.runs.identity import FLAGS, audit_flag
 from results.tables.marks import lacking, marks
 from results.tables.speed_up import RULE, SHARED, is_contended, why_not
-from results.tables.text_table import NOTHING, Letters, Text, TextTable, number, spread
+from results.tables.text_table import NOTHING, UNAVAILABLE, Letters, Text, TextTable, number, spread
 
 COLUMNS: tuple[tuple[str, str, Goal | None], ...] = (
     (TEST_RECALL, "test recall@20", "high"),
@@ -84,12 +84,14 @@ def shown_columns(groups: Iterable[Group]) -> list[Column]:
 def remark(group: Group) -> str:
     """What has to be said about the runs of a row."""
     left = [f"{counted(len(group.left_out), 'run')} of other code left out"] if group.left_out else []
-    return "".join(f"; {text}" for text in (*group.flags, *left))
+    return "".join(f"; {text}" for text in (*group.tunes, *group.flags, *left))
 
 
 def _place(group: Group, setting: Sequence[Group], metric: str, mark: str, letters: Letters) -> Text:
     found = group.summary(metric)
     if found is None:
+        if group.not_applicable(metric):
+            return Text(UNAVAILABLE)
         why = why_not(group) if metric == SPEEDUP else ""
         return Text(NOTHING, signs=letters.of("speed-up", why) if why else "")
     digits = 0 if metric in COUNTS else 1 if abs(found.mean) > 10 else 4
@@ -124,6 +126,7 @@ def _notes(
     lines += [f"{letter}: {said[about]}{text}." for (about, text), letter in letters.found.items()]
     if any(OTHER_AUDIT in text.signs for _, texts in rows for text in texts):  # type: ignore[attr-defined]
         lines.append(f"{OTHER_AUDIT} the audit's own code differs between the runs or from today's.")
+    lines += not_applicable_notes(groups, metrics)
     lines += [f"{flag}: {text}." for flag, text in FLAGS.items() if any(flag in g.flags for g in groups)]
     if any(group.left_out for group in groups):
         lines.append(
@@ -131,3 +134,10 @@ def _notes(
             "(python -m results explain leaderboard names them)."
         )
     return lines
+
+
+def not_applicable_notes(groups: Iterable[Group], metrics: Iterable[str]) -> list[str]:
+    """One line for each method and reason why a metric makes no sense for its models."""
+    every = sorted(metrics)
+    reasons = {(one.method, why): None for one in groups for m in every if (why := one.not_applicable(m))}
+    return [f"{UNAVAILABLE} of {method}: not applicable, {why}." for method, why in reasons]

@@ -68,7 +68,7 @@ def _text(place: Place, part: str, letters: Letters) -> Text:
 def _measured(place: Place) -> Text:
     found = place.summary
     if found is None:
-        if place.unavailable:
+        if place.unavailable or (place.group and place.group.not_applicable(place.quantity.metric)):
             return Text(UNAVAILABLE)
         return Text(FAILED if place.failed else MISSING)
     flagged = OTHER_CODE if place.flags or place.left_out else ""

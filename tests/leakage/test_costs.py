@@ -22,13 +22,13 @@ from unlearning.base import Problem, Recorder, UnlearnResult
 
 METHODS = sorted(set(registry("method")) - set(REFERENCE_METHODS))
 QUICK = ("train.max_epochs=3", "regime.ratio=0.2")
+TRAINS_BACKBONES = ("sisa", "receraser", "ultrare")
+"""Methods that train models of their own, whose recorded cost counts, whenever they were trained."""
 OPTIONS = {
     "tru": ["method.gate=false"],
-    "ultrare": ["method.shards=2"],
     "unlearnrec": ["method.epochs=2"],
+    **{name: ["method.shards=2"] for name in TRAINS_BACKBONES},
 }
-TRAINS_BACKBONES = ("ultrare",)
-"""Methods that train models of their own, whose recorded cost counts, whenever they were trained."""
 
 
 @pytest.fixture(scope="module")

@@ -48,11 +48,12 @@ SAME_WEIGHTS: dict[str, set[str]] = {
 """Methods declared to leave the same weights: they take no step, and differ in the graph if at all."""
 
 
-READS_FORGOTTEN_CONTENT = {"scalegun", "ssd", "unlearnrec"}
-"""Methods that measure something on the full data, by which they take out: ScaleGUN the first of its two
-gradients, SSD the importance of each weight, which its authors compute once, before any request; UnlearnRec
-trains its encoder on all data before any request. Like the forgotten pairs of every other method, the
-forgotten content decides what goes."""
+INFLUENCE = {"scif", "ifru", "gif", "ceu", "idea"}
+READS_FORGOTTEN_CONTENT = {"scalegun", "ssd", "unlearnrec", *INFLUENCE}
+"""Methods that measure something on the full data, by which they take out: ScaleGUN and the influence methods
+the first of their two gradients, SSD the importance of each weight, which its authors compute once, before
+any request; UnlearnRec trains its encoder on all data before any request. Like the forgotten pairs of every
+other method, the forgotten content decides what goes."""
 
 
 def accepted(method: str, backbone: str) -> UnlearningMethod | None:

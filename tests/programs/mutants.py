@@ -19,6 +19,10 @@ from pathlib import Path
 from tests.house import ROOT
 
 LEAKAGE, COSTS = "tests/leakage/test_pipeline.py", "tests/leakage/test_costs.py"
+SHARDS = "tests/unlearning/test_shard_methods.py"
+STEP = "tests/unlearning/second_order/test_step.py"
+SOLVERS = "tests/unlearning/second_order/test_solvers.py"
+CHALLENGE = "tests/unlearning/test_challenge_methods.py"
 
 
 @dataclass(frozen=True)
@@ -175,9 +179,97 @@ MUTANTS = (
     Mutant(
         "tuned options are ignored",
         "bench/config/compose.py",
-        "cells = [cell + added for cell, added in zip(cells, tuned, strict=True)]",
-        "cells = [cell + added[:0] for cell, added in zip(cells, tuned, strict=True)]",
-        ("tests/bench/tune/test_tune.py",),
+        "tuned = [_tuned(*pair, config_dir) for pair",
+        "tuned = [_tuned(*pair, config_dir)[:0] for pair",
+        ("tests/bench/config/test_tuned.py::test_the_command_line_wins",),
+    ),
+    Mutant(
+        "tuned options of other data are taken",
+        "bench/config/tuned.py",
+        "if source.data != data:",
+        "if False:",
+        (
+            "tests/bench/config/test_tuned.py::test_other_data_is_refused_in_one_sentence_before_anything_starts",
+        ),
+    ),
+    Mutant(
+        "the code behind tuned options is not compared",
+        "bench/config/tuned.py",
+        'OTHER_CODE: source.code != code_digest("method", config.method.name),',
+        "OTHER_CODE: False,",
+        ("tests/bench/config/test_tuned.py::test_what_was_tuned_otherwise_is_said_in_the_plan",),
+    ),
+    Mutant(
+        "options may be reported on the request they were tuned on",
+        "bench/config/tuned.py",
+        "SAME_REQUEST: source.request == request,",
+        "SAME_REQUEST: False,",
+        ("tests/bench/config/test_tuned.py::test_what_was_tuned_otherwise_is_said_in_the_plan",),
+    ),
+    Mutant(
+        "a row does not say by which rule it was tuned",
+        "results/tables/leaderboard.py",
+        "(*group.tunes, *group.flags, *left)",
+        "(*group.flags, *left)",
+        ("tests/results/tables/test_tuned_rows.py",),
+    ),
+    Mutant(
+        "tuning takes forgetting past gold for free",
+        "bench/measure/selection.py",
+        "forget = abs(candidate.forget_recall - aim.forget_recall) / unit",
+        "forget = max(candidate.forget_recall - aim.forget_recall, 0.0) / unit",
+        ("tests/bench/measure/test_selection.py",),
+    ),
+    Mutant(
+        "tuning takes utility past gold for free",
+        "bench/measure/selection.py",
+        "valid = abs(candidate.valid_recall - aim.valid_recall) / unit",
+        "valid = max(aim.valid_recall - candidate.valid_recall, 0.0) / unit",
+        ("tests/bench/measure/test_selection.py",),
+    ),
+    Mutant(
+        "trials take nothing from the budget of seconds",
+        "bench/tune/loop.py",
+        "spent += step.method_seconds",
+        "spent += 0.0",
+        ("tests/bench/tune/test_tune.py::test_every_method_has_the_same_budget_of_trials_and_of_seconds",),
+    ),
+    Mutant(
+        "the budget of seconds counts measuring",
+        "bench/tune/loop.py",
+        "method_seconds=step.trial.clock_beside(prepared))",
+        "method_seconds=step.trial.seconds)",
+        ("tests/bench/tune/test_tune.py::test_every_method_has_the_same_budget_of_trials_and_of_seconds",),
+    ),
+    Mutant(
+        "no suggestion of a tune is random",
+        "bench/tune/loop.py",
+        "explore=self.plan.explores(number, spent)",
+        "explore=False",
+        ("tests/bench/tune/test_tune.py::test_half_of_every_methods_suggestions_are_random",),
+    ),
+    Mutant(
+        "a tune runs on any request",
+        "bench/tune/__main__.py",
+        "if config.regime.seed != TUNED_REQUEST:",
+        "if False:",
+        ("tests/bench/tune/test_tune.py::test_user_errors_are_one_sentence",),
+    ),
+    Mutant(
+        "gold of one seed is measured five times",
+        "bench/tune/loop.py",
+        "for seed in range(first, first + self.plan.seeds)]",
+        "for seed in [first] * self.plan.seeds]",
+        (
+            "tests/bench/tune/test_target.py::test_gold_is_measured_over_five_training_seeds_of_the_same_request",
+        ),
+    ),
+    Mutant(
+        "gold-free tuning trains gold",
+        "bench/tune/run.py",
+        'gold=plan.target == "gold"',
+        "gold=True",
+        ("tests/bench/tune/test_target.py::test_gold_free_tuning_is_called_so_and_trains_no_gold",),
     ),
     Mutant(
         "gold's key forgets the request",
@@ -220,7 +312,7 @@ MUTANTS = (
     Mutant(
         "what a method changes in place goes unnoticed",
         "bench/cell/unlearn.py",
-        "if digest_of(problem) != before:",
+        "if self._lent.digest(problem, thorough) != before:",
         "if False:",
     ),
     Mutant(
@@ -228,6 +320,146 @@ MUTANTS = (
         "datasets/requests.py",
         "valid=data.valid[:, ~self.owns(data.valid)],",
         "valid=data.valid,",
+    ),
+    Mutant(
+        "all shards are trained again",
+        "unlearning/shard_training.py",
+        "first = first_touched(state.partition, problem.full, problem.retain, shard, reads_content)",
+        "first = 0",
+        (SHARDS,),
+    ),
+    Mutant(
+        "a shard sees pairs of others",
+        "unlearning/shards.py",
+        "mine = there & (self.labels[places] == shard)",
+        "mine = there & (self.labels[places] <= shard)",
+        (SHARDS,),
+    ),
+    Mutant(
+        "the state of shards keeps forgotten pairs",
+        "unlearning/shard_training.py",
+        "kept = state.partition.within(problem.retain.train)",
+        "kept = state.partition",
+        (SHARDS,),
+    ),
+    Mutant(
+        "a slice starts from fresh weights",
+        "unlearning/shard_training.py",
+        "start = made[max(made)] if made else None",
+        "start = None",
+        ("tests/unlearning/test_sisa.py",),
+    ),
+    Mutant(
+        "a combiner is drawn from the generator of the request",
+        "unlearning/receraser.py",
+        "models(), done.state.seed)",
+        "models(), problem.generator.initial_seed())",
+        (SHARDS,),
+    ),
+    Mutant(
+        "anchors of the greedy partition do not move",
+        "unlearning/greedy_assignment.py",
+        "return torch.where(held > 0, counts.t() @ vectors / held.clamp(min=1), before)",
+        "return before",
+        ("tests/unlearning/test_partitions.py",),
+    ),
+    Mutant(
+        "the influence step has its sign reversed",
+        "unlearning/second_order/method.py",
+        "place.move(delta + noise(",
+        "place.move(-delta + noise(",
+        (STEP,),
+    ),
+    Mutant(
+        "solvers leave the curvature out",
+        "unlearning/second_order/solvers.py",
+        "return self.product(vector) + self.damping * vector",
+        "return self.damping * vector",
+        (SOLVERS, STEP),
+    ),
+    Mutant(
+        "Gauss-Newton products forget how the loss bends",
+        "unlearning/second_order/curvature.py",
+        "factor * loss.bend(self._margins.detach())",
+        "factor * torch.ones_like(self._margins)",
+        ("tests/unlearning/second_order/test_curvature.py",),
+    ),
+    Mutant(
+        "conjugate gradients go on where curvature is not positive",
+        "unlearning/second_order/solvers.py",
+        "if curvature <= 0:",
+        "if False:",
+        (SOLVERS,),
+    ),
+    Mutant(
+        "a series that runs away is followed",
+        "unlearning/second_order/solvers.py",
+        'elif not size < (runaway or float("inf")) * best.residual:',
+        "elif False:",
+        (SOLVERS,),
+    ),
+    Mutant(
+        "nobody is affected by a removed edge",
+        "unlearning/second_order/method.py",
+        "mask = self.affected(scene) if scene.spills else nobody(triples)",
+        "mask = nobody(triples)",
+        (STEP,),
+    ),
+    Mutant(
+        "the gradient of the affected is that of one graph only",
+        "unlearning/second_order/method.py",
+        "            g -= slope(*spill)",
+        "            g -= 0 * slope(*spill)",
+        (STEP,),
+    ),
+    Mutant(
+        "the trust region is ignored",
+        "unlearning/second_order/method.py",
+        "return delta * factor, factor",
+        "return delta, factor",
+        (STEP,),
+    ),
+    Mutant(
+        "the Gaussian mechanism divides",
+        "unlearning/second_order/method.py",
+        "options.bound * math.sqrt(",
+        "options.bound / math.sqrt(",
+        (STEP,),
+    ),
+    Mutant(
+        "an operator is trained by the layers after it",
+        "unlearning/gnndelete.py",
+        "z.detach() if self.options.layerwise else z",
+        "z",
+        ("tests/unlearning/test_gnndelete.py",),
+    ),
+    Mutant(
+        "operators act on every node",
+        "unlearning/deletion_operators.py",
+        "z.index_copy(0, rows, F.embedding(rows, z) @ self.operators[layer - 1])",
+        "z @ self.operators[layer - 1]",
+        ("tests/unlearning/test_gnndelete.py",),
+    ),
+    Mutant(
+        "Kookmin redraws bystanders in the whole table",
+        "unlearning/kookmin.py",
+        'if self.options.scope == "touched_rows":',
+        "if False:",
+        (CHALLENGE,),
+    ),
+    Mutant(
+        "the repair budget samples forgotten pairs",
+        "unlearning/repair_budget.py",
+        "retained, generator = problem.retain.train, problem.generator",
+        "retained, generator = problem.full.train, problem.generator",
+        (CHALLENGE,),
+    ),
+    Mutant(
+        "a method looks at validation pairs while it runs",
+        "unlearning/rrl.py",
+        "max_valid_loss: Annotated[float, Field(ge=0, le=1)] | None = None",
+        "max_valid_loss: Annotated[float, Field(ge=0, le=1)] | None = 0.01",
+        ("tests/unlearning/test_every_method.py",),
     ),
 )
 

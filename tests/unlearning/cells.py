@@ -40,7 +40,13 @@ FORMS: dict[str, dict[str, Any]] = {
     "ascent": {"form": "ascent", "epochs": 20, "alpha": 0.8, "reverse_lr": 200.0},
 }
 
-QUICK: dict[str, dict[str, Any]] = {"unlearnrec": {"epochs": 2}}
+QUICK: dict[str, dict[str, Any]] = {
+    "unlearnrec": {"epochs": 2},
+    "gnndelete": {"epochs": 20},
+    "sisa": {"shards": 3},
+    "receraser": {"shards": 3, "combiner_epochs": 2},
+    "ultrare": {"shards": 3, "combiner_epochs": 2},
+}
 """Options that keep a test over all methods quick, where the defaults train for long before any request."""
 
 
@@ -80,12 +86,21 @@ class TinyWorkshop(Workshop):
         self.backbone = backbone
         self.asked: list[str] = []
 
-    def trained(self, data: InteractionData, purpose: str, epochs: int | None = None) -> Trained:
+    def trained(
+        self,
+        data: InteractionData,
+        purpose: str,
+        epochs: int | None = None,
+        start: Recommender | None = None,
+    ) -> Trained:
         self.asked.append(purpose)
         torch.manual_seed(derive(0, purpose))
         kind = load_class("backbone", self.backbone)
         epochs = epochs or 5
-        model = train(kind(data, kind.Options()), data, epochs)
+        model: Recommender = kind(data, kind.Options())
+        if start is not None:
+            model.load_state_dict(start.state_dict())
+        model = train(model, data, epochs)
         steps = epochs * math.ceil(data.train.shape[1] / BATCH_SIZE)
         return Trained(model, train_seconds=2.0, examples=epochs * data.train.shape[1], steps=steps)
 

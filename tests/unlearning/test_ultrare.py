@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -29,8 +29,10 @@ from unlearning.base import Problem, Trained, UnlearnResult
 from unlearning.combiner import Attention, Weights
 from unlearning.distillation import frozen
 from unlearning.ensemble import ShardEnsemble
-from unlearning.shards import Partition, Unit, changed, partitioned, train_shard, trains
-from unlearning.ultrare import Prepared, UltraRE, UltraREOptions
+from unlearning.partitions import by_transport
+from unlearning.shard_training import ShardState, train_shard
+from unlearning.shards import Partition, changed, trains
+from unlearning.ultrare import UltraRE, UltraREOptions
 
 SHARDS = 4
 
@@ -43,10 +45,16 @@ class Watched(TinyWorkshop):
         self.data: list[InteractionData] = []
         self.epochs: list[int | None] = []
 
-    def trained(self, data: InteractionData, purpose: str, epochs: int | None = None) -> Trained:
+    def trained(
+        self,
+        data: InteractionData,
+        purpose: str,
+        epochs: int | None = None,
+        start: Recommender | None = None,
+    ) -> Trained:
         self.data.append(data)
         self.epochs.append(epochs)
-        return super().trained(data, purpose, epochs)
+        return super().trained(data, purpose, epochs, start)
 
 
 def task_of(
@@ -64,7 +72,7 @@ def method(**options: Any) -> UltraRE:
 
 def unlearn(
     task: Problem, backbone: str = "lightgcn", **options: Any
-) -> tuple[UnlearnResult, Prepared, Tape]:
+) -> tuple[UnlearnResult, ShardState, Tape]:
     unlearner, tape = method(**options), Tape()
     task = ready(unlearner, trained(backbone), task)
     result = unlearner.unlearn(private_copy(trained(backbone), task), task, tape)
@@ -74,6 +82,10 @@ def unlearn(
 def ensemble_of(result: UnlearnResult) -> ShardEnsemble:
     assert isinstance(result.model, ShardEnsemble)
     return result.model
+
+
+def counted(result: UnlearnResult) -> dict[str, int]:
+    return {name: value for name, value in result.notes.items() if name != "state_bytes"}
 
 
 def interaction(task: Problem, pairs: torch.Tensor) -> DeletionRequest:
@@ -98,9 +110,8 @@ def test_every_shard_equals_a_retraining_from_scratch_bit_for_bit(
     assert ensemble.numbers() == [shard for shard in range(SHARDS) if trains(parts[shard])]
     assert len(ensemble.numbers()) > 1
     for shard in reversed(ensemble.numbers()):  # another order than the method's
-        part = parts[shard]
-        scratch = train_shard(TinyWorkshop(backbone), part, shard, None).model
-        assert same(weights(ensemble.shard(shard)), weights(scratch))
+        scratch, _ = train_shard(TinyWorkshop(backbone), prepared.partition, task.retain, shard, None)
+        assert same(weights(ensemble.shard(shard)), weights(scratch[0]))
 
 
 def test_only_the_touched_shard_is_retrained_and_the_others_stay_bit_identical() -> None:
@@ -108,12 +119,12 @@ def test_only_the_touched_shard_is_retrained_and_the_others_stay_bit_identical()
     task, workshop = task_of(forget=one_pair(task))
     unlearner = method()
     task = ready(unlearner, trained("lightgcn"), task)
-    before = {n: weights(task.prepared.ensemble.shard(n)) for n in range(SHARDS)}
+    before = {n: weights(task.prepared.checkpoints[n][0]) for n in range(SHARDS)}
     assert workshop.asked == [f"shard {n}" for n in range(SHARDS)]
     result = unlearner.unlearn(private_copy(trained("lightgcn"), task), task, Tape())
     touched = int(task.prepared.partition.of(task.request.forget))
     assert workshop.asked[SHARDS:] == [f"shard {touched}"]
-    assert result.notes == {"shards": SHARDS, "touched_shards": 1, "closed_shards": 0}
+    assert counted(result) == {"shards": SHARDS, "touched_shards": 1, "closed_shards": 0, "trainings": 1}
     for number in range(SHARDS):
         unchanged = same(before[number], weights(ensemble_of(result).shard(number)))
         assert unchanged == (number != touched)
@@ -138,16 +149,19 @@ def test_no_forgotten_pair_reaches_a_shard_of_the_result(regime: str, partition:
 def test_the_preparation_does_not_depend_on_the_request() -> None:
     first, second = (ready(method(), trained("lightgcn"), task_of(regime)[0]) for regime in ("user", "item"))
     assert torch.equal(first.prepared.partition.labels, second.prepared.partition.labels)
-    assert same(weights(first.prepared.ensemble), weights(second.prepared.ensemble))
+    for shard in range(SHARDS):
+        one, other = (task.prepared.checkpoints[shard][0] for task in (first, second))
+        assert same(weights(one), weights(other))
+    assert first.prepared.seed == second.prepared.seed
 
 
 @pytest.mark.parametrize("shards", [3, 4, 7])
 def test_partitions_are_balanced_in_their_unit(shards: int) -> None:
     task, _ = task_of()
 
-    def partition(unit: Unit) -> Partition:
+    def partition(unit: Literal["user", "interaction"]) -> Partition:
         embeddings = frozen(trained("lightgcn"))
-        return partitioned(task.full, embeddings, unit, shards, epsilon=0.1, rounds=10, inner=50, seed=0)
+        return by_transport(task.full, embeddings, unit, shards, epsilon=0.1, rounds=10, inner=50, seed=0)
 
     users = partition("user")
     assert torch.equal(users.labels, partition("user").labels)
@@ -194,7 +208,7 @@ def test_a_shard_that_lost_its_users_is_closed_and_said_so() -> None:
     forget = DeletionRequest("user", users, users[:0], task.full.train[:, gone])
     task, workshop = task_of(forget=forget)
     result, _, _ = unlearn(task)
-    assert result.notes == {"shards": SHARDS, "touched_shards": 1, "closed_shards": 1}
+    assert counted(result) == {"shards": SHARDS, "touched_shards": 1, "closed_shards": 1, "trainings": 0}
     assert len(workshop.asked) == SHARDS
     assert ensemble_of(result).numbers() == [1, 2, 3]
     assert torch.isfinite(result.model.scores(torch.arange(40))).all()
@@ -252,9 +266,12 @@ def test_the_published_three_epochs_are_an_option() -> None:
 @pytest.mark.parametrize("fitted_on", ["train", "valid"])
 def test_the_ensemble_ranks_and_forgets(combiner: str, fitted_on: str) -> None:
     task, _ = task_of()
-    result, prepared, _ = unlearn(task, combiner=combiner, combiner_data=fitted_on, shard_epochs=60)
-    assert forget_recall(prepared.ensemble, task) > 0.5
-    assert forget_recall(result.model, task) < 0.5
+    options = {"combiner": combiner, "combiner_data": fitted_on, "shard_epochs": 60}
+    nothing = interaction(task, task.full.train[:, :0])
+    before, _, _ = unlearn(task_of(forget=nothing)[0], **options)
+    after, _, _ = unlearn(task, **options)
+    assert forget_recall(before.model, task) > 0.5
+    assert forget_recall(after.model, task) < 0.5
 
 
 def test_the_combiner_learns_and_nothing_else_moves() -> None:

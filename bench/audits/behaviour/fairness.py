@@ -9,7 +9,7 @@ activity are ours.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -22,6 +22,7 @@ from bench.measure.targets import ranks_only, reachable
 from datasets.errors import InputError
 from datasets.pairs import PairIndex
 from models.base import Recommender
+from models.capabilities import Capability
 
 QUARTERS = 4
 RECALL, NDCG = f"recall_at_{HEADLINE_K}", f"ndcg_at_{HEADLINE_K}"
@@ -41,12 +42,15 @@ class Fairness(Audit):
     name = "fairness"
     Options = FairnessOptions
     options: FairnessOptions
+    needs: ClassVar[frozenset[Capability]] = frozenset()
 
     def __init__(self, context: AuditContext, options: Any = None) -> None:
         super().__init__(context, options)
         full, retain = context.full, context.retain
         self._known = PairIndex(retain.train, full.num_users, full.num_items)
-        self._test = PairIndex(reachable(full.test, retain), full.num_users, full.num_items)
+        self._test = PairIndex(
+            context.judged_pairs(reachable(full.test, retain)), full.num_users, full.num_items
+        )
         activity = self._known.counts
         judged = ((activity > 0) & (self._test.counts > 0)).nonzero().squeeze(1)
         if len(judged) < QUARTERS:

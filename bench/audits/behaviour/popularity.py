@@ -9,7 +9,7 @@ most of them belong to retained users as well: little of the exposure should go,
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from bench.machine.seeding import derive
 from bench.measure.evaluate import HEADLINE_K, evaluating, ranked_lists
 from datasets.pairs import PairIndex
 from models.base import Recommender
+from models.capabilities import Capability
 
 EXPOSURE = f"exposure_at_{HEADLINE_K}"
 DECILES = 10
@@ -30,6 +31,7 @@ class Popularity(Audit):
 
     name = "popularity"
     memory = MemoryClaim(EXPOSURE, regime="item")
+    needs: ClassVar[frozenset[Capability]] = frozenset()
 
     def __init__(self, context: AuditContext, options: Any = None) -> None:
         super().__init__(context, options)
@@ -37,7 +39,7 @@ class Popularity(Audit):
         device = full.train.device
         self._known = PairIndex(retain.train, full.num_users, full.num_items)
         everyone = torch.arange(full.num_users, device=device)
-        self._users = everyone[~torch.isin(everyone, request.users)]
+        self._users = context.judged(everyone[~torch.isin(everyone, request.users)])
         self._is_target = torch.zeros(full.num_items, dtype=torch.bool, device=device)
         self._is_target[request.forget[1]] = True
         self._counts = {

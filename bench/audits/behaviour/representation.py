@@ -19,18 +19,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import combinations
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from bench.audits.base import Audit, Figures
 from models.base import Recommender
+from models.capabilities import Capability
 
 
 class Representation(Audit):
     """Parameter shift by module and CKA between branches."""
 
     name = "representation"
+    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.PARAMETERS})
 
     def figures(self, model: Recommender) -> Figures:
         """``shift_to_<reference>/<branch>.<module>`` and ``cka/<branch>_<branch>``."""

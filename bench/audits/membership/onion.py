@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -21,6 +21,7 @@ from bench.audits.membership.score import MembershipScore
 from bench.audits.options import MembershipOptions
 from bench.measure.evaluate import evaluating
 from models.base import Recommender
+from models.capabilities import Capability
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Onion(MembershipScore):
     Options = OnionOptions
     options: OnionOptions
     memory = None
+    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.UNMASKED})
     label = "onion"
 
     def figures(self, model: Recommender) -> Figures:

@@ -31,6 +31,7 @@ from bench.machine.seeding import derive
 from bench.measure.evaluate import evaluating
 from datasets.errors import InputError
 from models.base import Recommender
+from models.capabilities import Capability
 
 
 class MembershipScore(Audit):
@@ -40,13 +41,14 @@ class MembershipScore(Audit):
     Options = MembershipOptions
     options: MembershipOptions
     memory: ClassVar[MemoryClaim | None] = MemoryClaim("balanced_accuracy")
+    needs: ClassVar[frozenset[Capability]] = frozenset()
     label: ClassVar[str] = "membership_score"
     """Name in the registry, for messages."""
 
     def __init__(self, context: AuditContext, options: Any = None) -> None:
         super().__init__(context, options)
         self._random = np.random.default_rng(derive(context.seed, "membership audit"))
-        members, others = self._candidates()
+        members, others = map(context.judged_pairs, self._candidates())
         self._offered = members.shape[1]
         self._side = self._unit_side()
         self._pairs, self._matched = self._paired(members, others)

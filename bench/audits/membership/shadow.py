@@ -29,7 +29,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -52,6 +52,7 @@ from datasets.errors import InputError
 from datasets.pairs import PairIndex
 from datasets.requests import DeletionRequest
 from models.base import Recommender
+from models.capabilities import Capability
 
 FEWEST_PROFILES = 20
 
@@ -95,17 +96,19 @@ class MembershipShadow(Audit):
     Options = MembershipShadowOptions
     options: MembershipShadowOptions
     memory = MemoryClaim("balanced_accuracy")
+    needs: ClassVar[frozenset[Capability]] = frozenset()
 
     def __init__(self, context: AuditContext, options: Any = None) -> None:
         super().__init__(context, options)
-        profiles = len(context.request.forget[0].unique())
+        forgotten = context.judged_pairs(context.request.forget)
+        profiles = len(forgotten[0].unique())
         if profiles < FEWEST_PROFILES:
             raise InputError(
                 f"audits=membership_shadow finds only {profiles} forgotten users: "
                 "ask for a larger request (regime.ratio) or leave the audit out (audit.audits)."
             )
         self._left_out, self._members = self._shadow_requests()
-        self._targets = Profiles(context.request.forget, context.retain.train)
+        self._targets = Profiles(forgotten, context.retain.train)
 
     def chance(self) -> float:
         """A coin."""

@@ -14,7 +14,7 @@ class ForgetRecall:
 
     def __init__(self, context: AuditContext) -> None:
         full = context.full
-        self._forget = PairIndex(context.request.forget, full.num_users, full.num_items)
+        self._forget = PairIndex(context.judged_pairs(context.request.forget), full.num_users, full.num_items)
         self._known = PairIndex(context.retain.train, full.num_users, full.num_items)
         self._chunk_scores = context.chunk_scores
 

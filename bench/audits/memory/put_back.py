@@ -12,7 +12,7 @@ content as it was read. A row that is not blank was never taken away and stays.
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -23,6 +23,7 @@ from bench.machine.seeding import derive
 from bench.measure.evaluate import HEADLINE_K
 from datasets.interactions import InteractionData
 from models.base import Recommender
+from models.capabilities import Capability
 from models.features import FeatureTables
 
 RECALL = f"recall_at_{HEADLINE_K}"
@@ -33,6 +34,7 @@ class PutBack(Audit):
 
     name = "return"
     trace = TraceClaim((RECALL,))
+    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.REBINDING})
 
     def __init__(self, context: AuditContext, options: Any = None) -> None:
         super().__init__(context, options)

@@ -19,7 +19,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ from bench.measure.evaluate import evaluating
 from bench.train.loop import train_epoch
 from datasets.sampling import TripleSampler
 from models.base import Recommender
+from models.capabilities import Capability
 from models.optimiser import adam
 
 
@@ -61,6 +62,7 @@ class Relearn(Audit):
     options: RelearnOptions
     memory = MemoryClaim("area")
     trace = TraceClaim((f"area_at_{RelearnOptions.rates[0]:g}",))
+    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.TRAINING, Capability.REBINDING})
 
     def __init__(self, context: AuditContext, options: Any = None) -> None:
         super().__init__(context, options)

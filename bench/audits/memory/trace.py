@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ from bench.audits.statistics import Floats, Ints, Roc, with_intervals
 from bench.machine.seeding import derive
 from datasets.errors import InputError
 from models.base import Recommender, Side
+from models.capabilities import Capability
 
 FEWEST = 20
 ROWS = ("row_norm", "nearest_row")
@@ -64,6 +65,9 @@ class Trace(Audit):
     options: TraceOptions
     trace = TraceClaim(
         ("auc", "row_norm_auc", "nearest_row_auc", "score_level_auc", "list_diversity_auc"), regime="user"
+    )
+    needs: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.EMBEDDINGS, Capability.SCALE, Capability.UNMASKED}
     )
 
     def __init__(self, context: AuditContext, options: Any = None) -> None:

@@ -29,8 +29,9 @@ class Backdoor(PoisonAudit):
 
     def attacked(self) -> tuple[Tensor, Tensor]:
         """The held-out fake users."""
-        users = torch.arange(*self.injection.held_out, device=self._targets.device)
+        first = self.injection.held_out[0]
+        users = self.context.judged(torch.arange(*self.injection.held_out, device=self._targets.device))
         triggers = len(self.injection.triggers)
-        own = torch.arange(len(users), device=users.device) % triggers
+        own = (users - first) % triggers
         targets = torch.arange(len(self._targets), device=users.device) % triggers
         return users, own[:, None] == targets

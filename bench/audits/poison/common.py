@@ -6,7 +6,7 @@ Valid only where the deletion request is exactly the injected users (``regime=po
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from datasets.pairs import PairIndex
 from datasets.poison import Injection
 from datasets.poison_options import Poison
 from models.base import Recommender, Scorer
+from models.capabilities import Capability
 
 ATTACK_SUCCESS = "attack_success_rate"
 
@@ -28,6 +29,7 @@ class PoisonAudit(Audit):
     """Attack success on some users and the effect on clean ones; training pairs that stay are masked."""
 
     kind: Poison
+    needs: ClassVar[frozenset[Capability]] = frozenset()
 
     def __init__(self, context: AuditContext, options: Any = None) -> None:
         super().__init__(context, options)
@@ -35,11 +37,17 @@ class PoisonAudit(Audit):
         self.injection = self._injection()
         device = full.train.device
         self._known = PairIndex(context.retain.train, full.num_users, full.num_items)
-        test = reachable(full.test, context.retain)
+        test = context.judged_pairs(reachable(full.test, context.retain))
         self._clean_test = PairIndex(test, full.num_users, full.num_items)
         self._targets = torch.tensor(self.injection.targets, device=device)
         active = context.retain.train[0].unique()
-        self.clean: Tensor = active[active < self.injection.users[0]]
+        self.clean: Tensor = context.judged(active[active < self.injection.users[0]])
+
+        if not bool(self.attacked()[1].any(dim=0).all()):
+            raise InputError(
+                f"audits={self.kind} finds a target that can be tried on none of the measured users: raise "
+                "evaluate.users.count or leave the audit out (audit.audits)."
+            )
 
     @abstractmethod
     def attacked(self) -> tuple[Tensor, Tensor]:

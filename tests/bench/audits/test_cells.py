@@ -12,7 +12,7 @@ from bench.config.compose import expand
 from bench.plan.keys import CellKeys, cell_keys
 from bench.plan.planner import PlannedCell, Planner
 from bench.plan.rehearsal import rehearse
-from bench.record.parameters import parameters
+from bench.record.local.parameters import parameters
 from bench.record.store import Store
 from datasets.errors import InputError
 from tests.bench.cells import TINY

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from torch import Tensor
 
 from bench.audits.base import Audit, Audited, MemoryClaim, run_audits
 from bench.audits.memory.relearn import RelearnOptions
@@ -17,9 +19,12 @@ from bench.config.compose import CONFIG_DIR, expand
 from bench.config.registry import load_class, registry
 from bench.config.schema import as_json
 from bench.config.source import options_of
+from bench.measure.targets import measured_users
 from bench.plan.planner import Planner
 from bench.record.store import Store
-from models.base import Recommender
+from models.base import Recommender, Scorer
+from models.bpr import BPR, BPROptions
+from models.capabilities import Capability
 from tests.bench.audits.planted import PlantedCell, planted_cell
 from tests.bench.cells import TINY
 
@@ -125,6 +130,82 @@ def test_figures_repeat_fit_mlflow_and_leave_the_models_alone(name: str) -> None
     assert {key for key in first.arrays if f"{stem}/gold/" in key} <= second.arrays.keys()
     assert first.metrics[f"time/audit/{stem}_seconds"] > 0
     assert all(torch.equal(value, before[key]) for key, value in cell.original.state_dict().items())
+
+
+@pytest.mark.parametrize("name", AUDITS)
+def test_every_audit_states_what_it_needs_of_a_model(name: str) -> None:
+    kind = load_class("audit", name)
+    assert any("needs" in vars(base) for base in kind.__mro__[: kind.__mro__.index(Audit)])
+    assert set(kind.needs) <= set(Capability)
+
+
+class Ranker(BPR):
+    """Orders items, and says that it cannot be asked for anything else."""
+
+    lacks = {one: f"it lacks {one}" for one in Capability}  # noqa: RUF012
+
+
+@pytest.mark.parametrize("name", AUDITS)
+def test_an_audit_asks_nothing_of_a_model_that_it_lacks(name: str) -> None:
+    """Neither figures nor a failure: the reason, and the figures of the references all the same."""
+    cell, kind = cell_of(name), load_class("audit", name)
+    torch.manual_seed(0)
+    ranker = Ranker(cell.context.full, BPROptions())
+    references = {"original": cell.original, "gold": cell.gold}
+    found = run_audits([partial(kind, options=QUICK.get(name))], {"": ranker, **references}, cell.context)
+    own = {m for m in found.metrics if m.startswith("audit/") and "/original_" not in m and "/gold_" not in m}
+    assert bool(own) == (not kind.needs)
+    assert any("/gold_" in metric for metric in found.metrics)
+    needed = [one for one in Capability if one in kind.needs]
+    expected = {f"audit/{kind.name}": f"it lacks {needed[0]}"} if needed else {}
+    assert found.not_applicable == expected
+
+
+def test_an_audit_is_left_out_whole_where_the_references_cannot_be_asked() -> None:
+    cell = cell_of("return")
+    ranker = Ranker(cell.context.full, BPROptions())
+    context = replace(cell.context, references={"original": ranker, "gold": ranker})
+    models = {"": cell.original, "original": ranker, "gold": ranker}
+    found = run_audits([load_class("audit", "return")], models, context)
+    assert not [metric for metric in found.metrics if metric.startswith("audit/")]
+    assert found.not_applicable.keys() == {
+        "audit/return",
+        "audit/return/original_",
+        "audit/return/gold_",
+    }
+
+
+LISTS = ["membership_score", "membership_shadow", "popularity", "fairness", "backdoor", "spam"]
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_on_a_sample_of_users_an_audit_of_lists_asks_for_nobody_else(name: str) -> None:
+    cell, kind = cell_of(name), load_class("audit", name)
+    full, request = cell.context.full, cell.context.request
+    users = measured_users(full, request, full.num_users * 2 // 3, 0)
+    asked: set[int] = set()
+
+    class Watched(BPR):
+        """Notes for whom it is asked."""
+
+        lacks = dict.fromkeys(Capability, "only its lists are there")
+
+        def scorer(self) -> Scorer:
+            inner = super().scorer()
+
+            def noted(chunk: Tensor) -> Tensor:
+                asked.update(chunk.tolist())
+                return inner(chunk)
+
+            return noted
+
+    torch.manual_seed(0)
+    context = replace(cell.context, users=users)
+    models = {"": Watched(full, BPROptions()), "original": cell.original, "gold": cell.gold}
+    found = run_audits([partial(kind, options=QUICK.get(name))], models, context)
+    assert asked
+    assert asked <= set(users.tolist())  # type: ignore[union-attr]
+    assert found.not_applicable == {}
 
 
 @pytest.mark.parametrize("name", AUDITS)

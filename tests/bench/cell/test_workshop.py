@@ -104,6 +104,29 @@ def test_epochs_are_exact_and_without_selection(tmp_path: Path) -> None:
     assert scheduled(schedule, None) is schedule
 
 
+def test_training_goes_on_from_the_weights_it_is_given_and_leaves_them(tmp_path: Path) -> None:
+    bench, data = a_workshop(tmp_path), tiny_data()
+    starts = [bench.trained(data, f"shard {n}", 1) for n in range(2)]
+    before = state(starts[0])
+    fresh = state(bench.trained(data, "further", 1))
+    further = [state(bench.trained(data, "further", 1, start.model)) for start in starts]
+    assert equal(before, state(starts[0]))
+    assert not any(equal(one, other) for one, other in ((fresh, further[0]), further))
+    assert equal(further[0], state(bench.trained(data, "further", 1, starts[0].model)))
+    steps = [
+        sum(float((one[name] - own[name]).abs().sum()) for name in one)
+        for one, own in ((further[0], before), (further[0], fresh))
+    ]
+    assert steps[0] < steps[1]
+
+
+@pytest.mark.parametrize("fitted_on", ["train", "valid"])
+def test_a_cell_says_that_validation_labels_were_fitted(fitted_on: str, tmp_path: Path) -> None:
+    overrides = ["backbone=bpr", "method=ultrare", "method.shards=2", f"method.combiner_data={fitted_on}"]
+    notes = CellPipeline(planned(tmp_path, *overrides)).run().notes
+    assert notes.get("fitted_on_validation", False) == (fitted_on == "valid")
+
+
 def test_offline_and_online_cost_are_reported_apart(tmp_path: Path) -> None:
     overrides = ["backbone=lightgcn", "method=ultrare", "method.shards=3", "method.combiner_epochs=1"]
     metrics = []
@@ -113,7 +136,7 @@ def test_offline_and_online_cost_are_reported_apart(tmp_path: Path) -> None:
     request = draw(cell.config.regime, CellData(cell).full)
     touched = request.forget.shape[1]
     assert touched > 0
-    records = [_record(folder) for folder in (tmp_path / "cache" / "models").iterdir()]
+    records = [_record(folder) for folder in (tmp_path / "cache" / "models").iterdir() if folder.is_dir()]
     shards = [r for r in records if r["about"]["role"].startswith("shard")]
     assert len(shards) == 6, "three offline, and three again: every shard lost a user"
     trained = sum(r["training"]["seconds"] for r in shards)

@@ -145,3 +145,38 @@ def test_requests_are_compared_each_for_itself() -> None:
         "baby/mgcn/user/tru/0",
         "baby/mgcn/user/mmrecun/0/request 1",
     )
+
+
+def test_swept_options_tell_rows_apart_beside_the_method_or_below() -> None:
+    short, long = ("epochs=1", "epochs=2"), ("repair_batches=3 lambda_fusion=0.001", "repair_batches=5")
+
+    def swept(options: tuple[str, str]) -> list[str]:
+        rows = [row("tru", 0.08, 0.0), row("tru", 0.07, 0.0)]
+        both = zip(rows, options, strict=True)
+        return printed([Row({**one.labels, "options": text}, one.state, one.metrics) for one, text in both])
+
+    assert [line.split()[:2] for line in swept(short) if line.startswith("tru")] == [
+        ["tru", "epochs=1"],
+        ["tru", "epochs=2"],
+    ]
+    below = swept(long)
+    assert [line.split()[:2] for line in below if line.startswith("tru")] == [["tru", "[1]"], ["tru", "[2]"]]
+    assert "[1] repair_batches=3 lambda_fusion=0.001" in below
+    assert "[2] repair_batches=5" in below
+    assert max(map(len, below)) <= 80
+
+
+def test_a_gold_that_was_trained_otherwise_is_named_once_per_setting() -> None:
+    like = {"train/original_best_epoch": 40.0, "train/gold_best_epoch": 50.0}
+    recalls = {"train/original_valid_recall_at_20": 0.60, "train/gold_valid_recall_at_20": 0.59}
+    early = {**like, "train/gold_best_epoch": 11.0}
+    poor = {**recalls, "train/gold_valid_recall_at_20": 0.53}
+
+    def named(metrics: dict[str, float]) -> list[str]:
+        rows = [row(method, 0.08, 0.0, **metrics) for method in ("tru", "reset")]
+        return [line for line in printed(rows) if line.startswith("Gold may be poor")]
+
+    assert named({**like, **recalls}) == []
+    assert named(like) == [], "an older run did not record it"
+    assert len(named({**early, **recalls})) == len(named({**like, **poor})) == 1
+    assert named({**early, **recalls})[0].startswith("Gold may be poor on baby/mgcn/user/seed 0: gold's best")

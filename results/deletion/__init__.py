@@ -1,0 +1,3 @@
+"""What the owner of a deletion request gets: a report, the unlearned model and its lists, in one folder."""
+
+__all__ = ["command"]
