@@ -126,10 +126,10 @@ def prepared(
 
 
 def _tune(tuning: Tuning) -> int:
+    rehearse([tuning.cell])
     if tuning.config.run.dry:
         print_plan(tuning)
         return DONE
-    rehearse([tuning.cell])
     from bench.tune.run import run_tune
 
     return DONE if run_tune(tuning) else ALL_DIVERGED
