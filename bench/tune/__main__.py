@@ -101,6 +101,11 @@ def prepared(
         raise InputError(
             "tuned=true has no meaning for bench.tune, whose first trial is the defaults: leave it out."
         )
+    if config.stream.streams:
+        raise InputError(
+            f"stream={config.stream.name} has no meaning for bench.tune, whose trials face one request: "
+            "choose stream=none."
+        )
     space = search_space(config.method.name, config_dir)
     searched = {option: entry for option, entry in space.items() if option not in fixed}
     if not searched:

@@ -19,6 +19,7 @@ from pathlib import Path
 from tests.house import ROOT
 
 LEAKAGE, COSTS = "tests/leakage/test_pipeline.py", "tests/leakage/test_costs.py"
+STREAMS = "tests/leakage/test_streams.py"
 
 
 @dataclass(frozen=True)
@@ -228,6 +229,48 @@ MUTANTS = (
         "datasets/requests.py",
         "valid=data.valid[:, ~self.owns(data.valid)],",
         "valid=data.valid,",
+    ),
+    Mutant(
+        "a request of a stream is lent the data from before the first",
+        "bench/stream/pipeline.py",
+        "before, after = rest.data, rest.without(request)",
+        "before, after = stream.full, rest.without(request)",
+        (STREAMS,),
+    ),
+    Mutant(
+        "a method's state does not reach its next request",
+        "bench/cell/unlearn.py",
+        "if number == 0 else (state, 0.0)",
+        "if number == 0 else (None, 0.0)",
+        (STREAMS, "tests/bench/stream/test_equalities.py"),
+    ),
+    Mutant(
+        "each request of a stream starts from the original",
+        "bench/stream/pipeline.py",
+        "model = CachedModel(so_far.model, stream.original.record, found=True)",
+        "model = CachedModel(copy.deepcopy(stream.original.model), stream.original.record, found=True)",
+        (STREAMS, "tests/bench/stream/test_resume.py"),
+    ),
+    Mutant(
+        "every checkpoint of a stream has the gold model of the last",
+        "bench/stream/setting.py",
+        "self._keys.golds[place])",
+        "self._keys.golds[-1])",
+        ("tests/bench/stream/test_equalities.py",),
+    ),
+    Mutant(
+        "a request that was late is forgotten nevertheless",
+        "bench/stream/pipeline.py",
+        "        if not in_time:\n",
+        "        if False:\n",
+        ("tests/bench/stream/test_figures.py",),
+    ),
+    Mutant(
+        "an interrupted stream loses the state of its method",
+        "unlearning/base.py",
+        'return model, state if packed.figures["has_state"] else None',
+        "return model, None",
+        ("tests/bench/stream/test_resume.py",),
     ),
 )
 
