@@ -183,8 +183,8 @@ MUTANTS = (
     Mutant(
         "gold's key forgets the request",
         "bench/plan/keys.py",
-        'gold = digest("model", {"data": data, "request": request, **backbone})',
-        'gold = digest("model", {"data": data, "role": "gold", **backbone})',
+        'else digest("model", {"data": data, "request": request, **backbone})',
+        'else digest("model", {"data": data, "role": "gold", **backbone})',
         ("tests/bench/plan/test_keys.py",),
     ),
     Mutant(
