@@ -93,10 +93,10 @@ def _watch_training(patch: pytest.MonkeyPatch, seen: Observed) -> None:
         seen.trained_on[f"asked {role}"] = data
         return trained(self, role, data, **keys)  # type: ignore[arg-type]
 
-    def spied(model: Recommender, data: InteractionData, *rest: Any) -> Any:
+    def spied(model: Recommender, data: InteractionData, *rest: Any, **named: Any) -> Any:
         role = list(seen.trained_on)[-1].removeprefix("asked ")
         seen.trained_on[role] = data
-        return train(model, data, *rest)
+        return train(model, data, *rest, **named)
 
     patch.setattr(setting_module.SettingStage, "_trained", noted)
     patch.setattr(setting_module, "train", spied)

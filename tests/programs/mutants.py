@@ -26,6 +26,7 @@ CHALLENGE = "tests/unlearning/test_challenge_methods.py"
 CLOSED = "tests/models/test_closed_form.py"
 SENDING, CHECKPOINT = "tests/bench/record/test_sending.py", "tests/bench/train/test_checkpoint.py"
 HOSTILE = "tests/bench/test_hostile.py"
+STREAMS = "tests/leakage/test_streams.py"
 
 
 @dataclass(frozen=True)
@@ -603,6 +604,48 @@ MUTANTS = (
         "if PER_USER not in paths:",
         "if False:",
         ("tests/results/runs/test_bundle.py::test_a_folder_of_artifacts_that_moved_is_noticed",),
+    ),
+    Mutant(
+        "a request of a stream is lent the data from before the first",
+        "bench/stream/pipeline.py",
+        "before, after = rest.data, rest.without(request)",
+        "before, after = stream.full, rest.without(request)",
+        (STREAMS,),
+    ),
+    Mutant(
+        "a method's state does not reach its next request",
+        "bench/cell/unlearn.py",
+        "if number == 0 else (state, 0.0)",
+        "if number == 0 else (None, 0.0)",
+        (STREAMS, "tests/bench/stream/test_equalities.py"),
+    ),
+    Mutant(
+        "each request of a stream starts from the original",
+        "bench/stream/pipeline.py",
+        "model = CachedModel(so_far.model, stream.original.record, found=True)",
+        "model = CachedModel(copy.deepcopy(stream.original.model), stream.original.record, found=True)",
+        (STREAMS, "tests/bench/stream/test_resume.py"),
+    ),
+    Mutant(
+        "every checkpoint of a stream has the gold model of the last",
+        "bench/stream/setting.py",
+        "self._keys.golds[place])",
+        "self._keys.golds[-1])",
+        ("tests/bench/stream/test_equalities.py",),
+    ),
+    Mutant(
+        "a request that was late is forgotten nevertheless",
+        "bench/stream/pipeline.py",
+        "        if not in_time:\n",
+        "        if False:\n",
+        ("tests/bench/stream/test_figures.py",),
+    ),
+    Mutant(
+        "an interrupted stream loses the state of its method",
+        "unlearning/base.py",
+        'return model, state if packed.figures["has_state"] else None',
+        "return model, None",
+        ("tests/bench/stream/test_resume.py",),
     ),
 )
 
