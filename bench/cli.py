@@ -176,9 +176,7 @@ def cell_task(config: DictConfig) -> str:
     try:
         cell = Planner(one=True).plan(settings)
         if settings.run.stage != "cell":
-            from bench.cell.run import train_model
-
-            train_model(cell)
+            _train(cell)
             return "trained"
         with held(spool.lock_of(settings.tracking, f"cell-{cell.keys.cell}"), settings.label):
             return _run_once(Planner(one=True).plan(settings))
@@ -196,10 +194,27 @@ def _run_once(cell: PlannedCell) -> str:
     if not cell.is_due():
         log.info("already finished: %s", cell.config.label)
         return "finished before"
-    from bench.cell.run import run_cell
+    if cell.stream is not None:
+        from bench.stream.run import run_stream
 
-    run_cell(cell)
+        run_stream(cell)
+    else:
+        from bench.cell.run import run_cell
+
+        run_cell(cell)
     return "finished"
+
+
+def _train(cell: PlannedCell) -> None:
+    """Train the model that ``run.stage`` names."""
+    if cell.stream is not None:
+        from bench.stream.run import train_stream_model
+
+        train_stream_model(cell)
+    else:
+        from bench.cell.run import train_model
+
+        train_model(cell)
 
 
 def _disk_full_advice(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from datasets.interactions import InteractionData
 from datasets.sampling import Batch
 from models.base import LossTerms, Recommender, Side
 from models.layers import Layered, LayerEdit, edited
+from unlearning.base import PreparedState
 
 Start = Literal["identity", "constant"]
 CONSTANT = 1e-3
@@ -103,3 +104,33 @@ class OperatedRecommender(Recommender):
     def _edit(self, layer: int, z: Tensor) -> Tensor:
         z = self.operated(layer, z)
         return z if self.layer_edit is None else self.layer_edit(layer, z)
+
+
+def pack_operators(model: Recommender) -> PreparedState:
+    """Weights of a backbone and of the operators that were stacked on it, with the nodes that they act on."""
+    tensors, depth = {}, 0
+    while isinstance(model, OperatedRecommender):
+        for layer, (operator, nodes) in enumerate(zip(model.operators, model.nodes, strict=True)):
+            tensors[f"operators.{depth}.{layer}"] = operator.detach()
+            tensors[f"nodes.{depth}.{layer}"] = nodes
+        model, depth = model.backbone, depth + 1
+    tensors |= {f"backbone.{name}": value for name, value in model.state_dict().items()}
+    return PreparedState(tensors, {"depth": depth})
+
+
+def unpack_operators(packed: PreparedState, backbone: Recommender, data: InteractionData) -> Recommender:
+    """What ``pack_operators`` packed, on an untrained ``backbone`` that is bound to ``data``."""
+    tensors = packed.tensors
+    prefix = "backbone."
+    own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    backbone.load_state_dict(own)
+    model = backbone
+    for depth in reversed(range(packed.figures["depth"])):  # the first request's stand lowest
+        layers = sum(name.startswith(f"nodes.{depth}.") for name in tensors)
+        operators = [tensors[f"operators.{depth}.{layer}"] for layer in range(layers)]
+        nodes = [tensors[f"nodes.{depth}.{layer}"] for layer in range(layers)]
+        model = OperatedRecommender(model, data, nodes, operators[0].shape[0], "identity")
+        with torch.no_grad():
+            for parameter, value in zip(model.operators, operators, strict=True):
+                parameter.copy_(value)
+    return model

@@ -17,7 +17,7 @@ With z~^l the trained model's layers on that graph and N as many random pairs wi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -25,12 +25,13 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets.errors import InputError
+from datasets.interactions import InteractionData
 from models.base import Recommender
 from models.layers import Layered, edited, recorded_layers
 from models.losses import pair_scores
 from models.stable import sigmoid
-from unlearning.base import Problem, Recorder, UnlearningMethod, UnlearnResult
-from unlearning.deletion_operators import OperatedRecommender
+from unlearning.base import PreparedState, Problem, Recorder, UnlearningMethod, UnlearnResult
+from unlearning.deletion_operators import OperatedRecommender, pack_operators, unpack_operators
 from unlearning.options import MethodOptions
 from unlearning.second_order.reach import within_hops
 
@@ -122,6 +123,16 @@ class GNNDelete(UnlearningMethod):
         numbers = sum(operator.numel() * operator.element_size() for operator in model.operators)
         served = sum(len(rows) * rows.element_size() for rows in nodes)
         return UnlearnResult(model, notes={"operators": len(nodes), "state_bytes": numbers + served})
+
+    def packed(self, model: Recommender, state: Any) -> PreparedState:
+        """What outlives an interruption between two requests: the backbone and all operators on it."""
+        return pack_operators(model)
+
+    def unpacked(
+        self, packed: PreparedState, model: Recommender, data: InteractionData
+    ) -> tuple[Recommender, Any]:
+        """The model as it was, on the untrained backbone ``model``; there is no other state."""
+        return unpack_operators(packed, model, data), None
 
     def _losses(
         self, model: OperatedRecommender, regions: list[Region], apart: Tensor, problem: Problem

@@ -25,7 +25,7 @@ from bench.config.schema import TrackingConfig
 from bench.disk.files import read_json
 from bench.disk.locks import held_if_free, lock_file, remove_free
 from bench.disk.owned import MARK, is_claimed
-from bench.record.names import KIND_TAG
+from bench.record.names import GOLD_KEYS_TAG, KIND_TAG
 from bench.record.owner import why_gone
 from datasets.errors import InputError
 
@@ -168,7 +168,8 @@ def referenced(tracking: TrackingConfig) -> set[str]:
             "removed: check "
             "--tracking-uri, MLFLOW_TRACKING_URI and --experiment, or remove by age with --older-than."
         )
-    return {own[f"lethe.{role}_key"] for own in tags for role in ("original", "gold")}
+    keys = {own[f"lethe.{role}_key"] for own in tags for role in ("original", "gold")}
+    return keys | {key for own in tags for key in own.get(GOLD_KEYS_TAG, "").split()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

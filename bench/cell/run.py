@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import shutil
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bench.cell.pipeline import CellPipeline, CellResult
-from bench.cell.setting import Role, SettingStage
+from bench.cell.setting import SettingStage
 from bench.config.schema import CellConfig, as_json
 from bench.disk.space import is_disk_full, require_space
 from bench.machine.devices import describe
@@ -29,6 +30,7 @@ from bench.record.local.parameters import parameters
 from bench.record.names import (
     CELL_KEY_TAG,
     CODE_TAG,
+    GOLD_KEYS_TAG,
     HEADLINES,
     KIND_TAG,
     MODEL_CELL,
@@ -51,6 +53,7 @@ from bench.train.likeness import BEST_EPOCH, BEST_RECALL
 from bench.train.loop import TrainingRecord
 from datasets.reader import DatasetReader
 from datasets.requests import DeletionRequest
+from datasets.validation import DataSummary
 from models.base import Recommender
 from models.capabilities import Capability, reason_against
 
@@ -67,7 +70,20 @@ COLD_COUNTS = (
 
 
 def run_cell(cell: PlannedCell) -> str:
-    """Run a planned cell and record it. Returns the MLflow run id.
+    """Run a planned cell of one request and record it (``recorded``). Returns the MLflow run id."""
+
+    def work(recording: Recording) -> None:
+        pipeline = CellPipeline(cell)
+        announce(recording, cell, pipeline.setting.device)
+        result = pipeline.run()
+        phase("recording")
+        _keep(recording, result, cell)
+
+    return recorded(cell, work)
+
+
+def recorded(cell: PlannedCell, work: Callable[[Recording], None]) -> str:
+    """The MLflow run of a cell, for which ``work`` measures and keeps its record; its id.
 
     Whatever is raised on the way marks the run as failed (or killed, where the cell is not to blame),
     with its cause and stack, and goes on.
@@ -80,14 +96,7 @@ def run_cell(cell: PlannedCell) -> str:
         with recording.heartbeat(), reporting(config.label, config.cache.dir / "progress"):
             require_space(config.cache.dir)
             require_space(config.tracking.spool)
-            pipeline = CellPipeline(cell)
-            device = dataclasses.asdict(describe(pipeline.setting.device))
-            tags = {f"device.{key}": str(value) for key, value in device.items()}
-            tags |= _promise(config)
-            recording.note(parameters(config), tags)
-            result = pipeline.run()
-            phase("recording")
-            _keep(recording, result, cell)
+            work(recording)
             run_id = recording.send()
     except BaseException as error:
         recording.fail(error, isinstance(error, BLAMELESS) or is_disk_full(error))
@@ -96,15 +105,24 @@ def run_cell(cell: PlannedCell) -> str:
     return run_id
 
 
-def train_model(cell: PlannedCell) -> None:
-    """Train the model that ``run.stage`` names, if it is not in the cache yet. Records nothing in MLflow."""
+def announce(recording: Recording, cell: PlannedCell, device: torch.device) -> None:
+    """Note what is known of a run before anything is measured: options, hardware."""
     config = cell.config
-    role: Role = "original" if config.run.stage == "original" else "gold"
-    label = f"{config.data_name}/{config.backbone.name}/{role}/seed {config.seed}"
+    tags = {f"device.{key}": str(value) for key, value in dataclasses.asdict(describe(device)).items()}
+    recording.note(parameters(config), tags | _promise(config))
+
+
+def train_model(cell: PlannedCell, setting: type[SettingStage] = SettingStage) -> None:
+    """Train the model that ``run.stage`` names, if it is not in the cache yet. Records nothing in MLflow.
+
+    ``setting`` makes the setting of the cell.
+    """
+    config = cell.config
+    label = f"{config.data_name}/{config.backbone.name}/{config.run.stage}/seed {config.seed}"
     with reporting(label, config.cache.dir / "progress"):
         require_space(config.cache.dir)
         with deterministic(config.run.deterministic):
-            SettingStage(cell).train(role)
+            setting(cell).train(config.run.stage)
 
 
 def _promise(config: CellConfig) -> dict[str, str]:
@@ -132,13 +150,14 @@ def _dataset(cell: PlannedCell, reader: DatasetReader) -> dict[str, Any]:
 def setting_tags(cell: PlannedCell) -> dict[str, str]:
     """The cell's labels, and the keys of the stages before the cell's own."""
     config = cell.config
-    tags = {
-        f"lethe.{stage}_key": key for stage, key in dataclasses.asdict(cell.keys).items() if stage != "cell"
-    }
+    keys = dataclasses.asdict(cell.keys).items()
+    tags = {f"lethe.{stage}_key": key for stage, key in keys if stage not in ("cell", "golds")}
+    if cell.keys.golds:
+        tags |= {"stream": config.stream.name, GOLD_KEYS_TAG: " ".join(cell.keys.golds)}
     return tags | {
         "dataset": config.data_name,
         "backbone": config.backbone.name,
-        "regime": config.regime.name,
+        "regime": config.regime_name,
         "method": config.method.name,
         "seed": str(config.seed),
     }
@@ -170,16 +189,12 @@ def _tuned_tags(cell: PlannedCell) -> dict[str, str]:
 
 def _keep(recording: Recording, result: CellResult, cell: PlannedCell) -> None:
     """Everything that was measured, and the files beside it."""
-    data, reader = cell.summary, reader_of(cell.config)
-    request = result.request
-    counts = {"request/pairs": request.forget.shape[1], "request/users": len(request.users)}
-    counts["request/items"] = len(request.items)
-    counts |= {f"data/{name}": getattr(data, name) for name in COLD_COUNTS}
+    counts = counts_of(result.request, cell.summary)
     curves = _curves("unlearn", result.trajectory)
     for role, record in (("original", result.original), ("gold", result.gold)):
         curves |= _curves(role, record.curve)
     metrics = result.measured.metrics | counts
-    metrics |= _training_metrics("original", result.original) | _training_metrics("gold", result.gold)
+    metrics |= training_metrics("original", result.original) | training_metrics("gold", result.gold)
     metrics = {name: metrics[name] for name in HEADLINES if name in metrics} | metrics
     notes = {f"note.{key}": str(value) for key, value in result.notes.items()}
     notes |= {NOT_APPLICABLE_TAG + name: why for name, why in result.measured.not_applicable.items()}
@@ -187,29 +202,50 @@ def _keep(recording: Recording, result: CellResult, cell: PlannedCell) -> None:
         "per_user.safetensors": result.measured.per_user,
         LISTS_FILE: result.measured.lists,
         "audits.safetensors": result.audit_arrays,
-        REQUEST_FILE: _named(request),
+        REQUEST_FILE: named(result.request),
     }
+    keep(recording, cell, metrics, curves, notes, files, {"trajectory.json": result.trajectory}, result.model)
+
+
+def keep(
+    recording: Recording,
+    cell: PlannedCell,
+    metrics: Mapping[str, float],
+    curves: Mapping[str, list[tuple[int, float]]],
+    notes: dict[str, str],
+    arrays: dict[str, dict[str, Tensor]],
+    documents: Mapping[str, Any],
+    model: Recommender,
+) -> None:
+    """Keep the record of a finished cell.
+
+    Args:
+        notes: its tags.
+        arrays: by file name; those without any are left out.
+        documents: JSON-able, by file name.
+        model: what was unlearned; kept with ``run.save_model=true``.
+    """
+    reader = reader_of(cell.config)
     if cell.config.run.save_model:
-        files |= _model(result.model)
-        notes[MODEL_CLASS_TAG] = type(result.model).__name__
+        arrays |= _model(model)
+        documents = {**documents, f"{MODEL_FOLDER}/{MODEL_CELL}": _stated(cell.config)}
+        notes[MODEL_CLASS_TAG] = type(model).__name__
     with recording.keep(metrics, curves, notes, _dataset(cell, reader)) as folder:
-        for name, own in files.items():
-            if own or name != "audits.safetensors":
-                (folder / name).parent.mkdir(exist_ok=True)
+        for name, own in arrays.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            if own:
                 save_file({key: value.contiguous() for key, value in own.items()}, folder / name)
-        if cell.config.run.save_model:
-            stated = json.dumps(_stated(cell.config), indent=1)
-            (folder / MODEL_FOLDER / MODEL_CELL).write_text(stated, encoding="utf-8")
-        (folder / "trajectory.json").write_text(json.dumps(result.trajectory), encoding="utf-8")
+        for name, content in documents.items():
+            (folder / name).write_text(json.dumps(content), encoding="utf-8")
         for path in reader.documents():
             (folder / "dataset").mkdir(exist_ok=True)
             shutil.copyfile(path, folder / "dataset" / path.name)
 
 
-def _named(request: DeletionRequest) -> dict[str, Tensor]:
-    """What had to be forgotten, as dense ids."""
-    named = {"users": request.users, "items": request.items, "forget": request.forget}
-    return {name: ids.to(torch.int32) for name, ids in named.items()}
+def named(request: DeletionRequest) -> dict[str, Tensor]:
+    """What had to be forgotten, as dense ids: arrays of a record."""
+    ids_by_name = {"users": request.users, "items": request.items, "forget": request.forget}
+    return {name: ids.to(torch.int32) for name, ids in ids_by_name.items()}
 
 
 def _model(model: Recommender) -> dict[str, dict[str, Tensor]]:
@@ -232,7 +268,15 @@ def _stated(config: CellConfig) -> dict[str, Any]:
     return values
 
 
-def _training_metrics(role: str, record: TrainingRecord) -> dict[str, float]:
+def counts_of(request: DeletionRequest, data: DataSummary) -> dict[str, float]:
+    """What was asked, and what the data set is without, in numbers."""
+    counts = {"request/pairs": request.forget.shape[1], "request/users": len(request.users)}
+    counts["request/items"] = len(request.items)
+    return counts | {f"data/{name}": getattr(data, name) for name in COLD_COUNTS}
+
+
+def training_metrics(role: str, record: TrainingRecord) -> dict[str, float]:
+    """What training a model took, by MLflow name."""
     share = record.processor_share
     return ({} if share is None else {f"train/{role}_processor_share": share}) | {
         f"train/{role}_epochs": record.epochs,

@@ -72,6 +72,8 @@ def expand(overrides: Sequence[str], multirun: bool, config_dir: str | None = No
 
 def expand_grid(overrides: Sequence[str], multirun: bool, config_dir: str | None = None) -> Grid:
     """As ``expand``, with what a launcher needs to start the cells."""
+    if config_dir and not Path(config_dir).is_dir():
+        raise InputError(f"--config-dir={config_dir} is not a folder: name one that holds configurations.")
     searchpath = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3", job_name="bench"):
         shared, cells, is_sweep = _sweep_lists([*searchpath, *overrides], multirun)
@@ -225,7 +227,7 @@ NAMED_GROUPS = {
     "dataset": "reader",
     "backbone": "backbone",
     "method": "method",
-    **dict.fromkeys(("poison", "regime", "repair", "audit", "tracking", "launch"), ""),
+    **dict.fromkeys(("poison", "regime", "stream", "repair", "audit", "tracking", "launch"), ""),
 }
 """Groups whose files state a name, and the kind of what is registered under it, if anything is."""
 
@@ -289,7 +291,7 @@ def _missing_option(message: str) -> str:
         )
     listed = re.search(r"Available options in '[^']*':\n((?:\t.*\n)+)", message)  # of all config folders
     known = listed.group(1).split() if listed else [file.stem for file in (CONFIG_DIR / group).glob("*.yaml")]
-    return f"{group}={name} is not known: {choices(name, known)}"
+    return f"{in_short(f'{group}={name}')} is not known: {choices(name, known)}"
 
 
 def _unknown_key(error: ConfigCompositionException, config: DictConfig) -> str:

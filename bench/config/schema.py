@@ -20,10 +20,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 from bench.config.overrides.values import check_name, check_value
 from bench.config.registry import load_class, target_of
 from bench.config.source import options_of
-from bench.train.options import Positive, TrainConfig
+from bench.train.options import Positive, RepairConfig, TrainConfig
 from datasets.errors import InputError, choices, in_short
 from datasets.poison_options import PoisonOptions
 from datasets.request_options import RequestOptions
+from datasets.streams.options import StreamOptions
 from unlearning import REFERENCE_METHODS
 
 T = TypeVar("T")
@@ -31,18 +32,7 @@ T = TypeVar("T")
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "conf"
 
 RunMode = Literal["only_missing", "always"]
-Stage = Literal["cell", "original", "gold"]
-
-
-@dataclass(frozen=True)
-class RepairConfig:
-    """The repair stage after every method alike (``bench/cell/repair.py``)."""
-
-    name: str = "none"
-    batches: Annotated[int, Field(ge=0)] = 0
-    """Batches of the retain set; 0: no stage."""
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
-    """Of the stage's own Adam; null means the backbone's."""
+Stage = Annotated[str, Field(pattern=r"^(cell|original|gold(-\d+)?)$")]
 
 
 EXEMPT_FROM_REPAIR = RepairConfig("exempt")
@@ -88,14 +78,15 @@ class RunConfig:
     mode: RunMode = "only_missing"
     deterministic: bool = False
     """Bit-equal weights for a seed, whatever the number of threads; somewhat slower."""
-    threads: Positive | None = None
+    threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     """CPU threads of one cell; null shares the cores evenly between parallel jobs."""
     retry_failed: bool = False
     """Run cells again whose latest run failed."""
     save_model: bool = False
     """Keep the unlearned model with the cell's run (``bench/objects/saved.py``)."""
     stage: Stage = "cell"
-    """What a job does: the cell, or only the training of a model that it needs; set by the sweep itself."""
+    """What a job does: the cell, or only the training of a model that it needs (``original``, ``gold``; of a
+    stream ``gold-<checkpoint>``); set by the sweep itself."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +118,7 @@ class LaunchConfig:
     """How the cells of a sweep are spread over processes."""
 
     name: str = "serial"
-    jobs: Positive = 1
+    jobs: Annotated[int, Field(ge=1, le=4096)] = 1
     """Cells side by side on this machine."""
     cpus: Positive = 1
     """Cores of one cell, where the launcher leases them (Ray, Slurm)."""
@@ -198,6 +189,7 @@ class CellConfig:
     poison: PoisonOptions
     backbone: Choice
     regime: RequestOptions
+    stream: StreamOptions
     method: Choice
     train: TrainConfig
     repair: RepairConfig
@@ -234,11 +226,21 @@ class CellConfig:
         return f"{self.dataset.name}{poison}"
 
     @property
+    def regime_name(self) -> str:
+        """Name of the regime, with the stream where there is one."""
+        return f"{self.regime.name}+{self.stream.name}" if self.stream.streams else self.regime.name
+
+    @property
+    def request_seed(self) -> int:
+        """Which request, or stream of requests, the cell faces."""
+        return self.stream.seed if self.stream.streams else self.regime.seed
+
+    @property
     def label(self) -> str:
         """Short human name of the cell, with the options stated for it; the first request is not named."""
-        request = [f"request {self.regime.seed}"] if self.regime.seed else []
+        request = [f"request {self.request_seed}"] if self.request_seed else []
         method = " ".join(text for text in (self.method.name, self.variant) if text)
-        labels = [self.data_name, self.backbone.name, self.regime.name, method]
+        labels = [self.data_name, self.backbone.name, self.regime_name, method]
         return "/".join([*labels, *request, f"seed {self.seed}"])
 
 
@@ -261,6 +263,7 @@ def parse_cell(values: Mapping[str, Any]) -> CellConfig:
             "method": _choice(rest, "method"),
             "audit": audit,
             "regime": _regime(rest, audit.audits),
+            "stream": _stream(rest),
         },
         "",
     )
@@ -285,6 +288,14 @@ def _regime(values: Mapping[str, Any], audits: Sequence[Any]) -> RequestOptions:
     kind = load_class("regime", str(group["name"]))
     options: RequestOptions = build(kind.Options, group, "regime")
     kind(options).check(_group(values, "poison")["name"], _group(values, "method")["name"], audits)
+    return options
+
+
+def _stream(values: Mapping[str, Any]) -> StreamOptions:
+    """The options of the chosen stream, checked against what it goes with."""
+    options = build(StreamOptions, _group(values, "stream"), "stream")
+    names = (str(_group(values, group)["name"]) for group in ("poison", "regime"))
+    load_class("stream", options.name)(options).check(*names)
     return options
 
 

@@ -11,23 +11,23 @@ from bench.plan.planner import PlannedCell
 
 def row_of(cell: PlannedCell, with_figures: bool) -> dict[str, Any]:
     """One row; its options and metrics follow where it is finished and they are asked for."""
-    original, gold = cell.cached_models()
-    config = cell.config
+    config, cached = cell.config, cell.cached_models()
     row = {
         "run_id": cell.run_id,
         "cell_key": cell.keys.cell,
         "dataset": config.data_name,
         "backbone": config.backbone.name,
-        "regime": config.regime.name,
+        "regime": config.regime_name,
         "method": config.method.name,
         "seed": config.seed,
-        "request": config.regime.seed,
+        "request": config.request_seed,
         "variant": config.variant,
         "state": state_of(cell),
         "cause": cell.failure or "",
     }
     if not with_figures:
-        return row | {"original": original, "gold": gold}
+        golds = [there for role, there in cached.items() if role != "original"]
+        return row | {"original": cached["original"], "gold": all(golds)}
     return row | (_recorded(cell) if cell.run_id else {})
 
 

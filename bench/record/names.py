@@ -11,6 +11,8 @@ DATA_KEY_TAG, REQUEST_KEY_TAG, GOLD_KEY_TAG = "lethe.data_key", "lethe.request_k
 """Of cells: keys of the data set, of the deletion request, and of the gold model they are held against."""
 RECORD_TAG = "lethe.record"
 """Of a run that was sent from the spool: the id of its record there (``bench/record/local/spool.py``)."""
+GOLD_KEYS_TAG = "lethe.gold_keys"
+"""Of cells that serve a stream: keys of the gold models of all checkpoints, separated by spaces."""
 RETIRED_TAG = "lethe.retired"
 """Of cells that were taken out of all results: why. They stay in the store, and count as not finished."""
 KIND_TAG = "lethe.kind"
@@ -43,6 +45,9 @@ MODEL_WEIGHTS = "weights.safetensors"
 REQUEST_FILE = "request.safetensors"
 """Artifact of every cell: what had to be forgotten, ``users`` [U], ``items`` [I] and ``forget`` [2, F], as
 dense ids."""
+
+LATENCY_MEAN, LATENCY_TOTAL = "stream/latency_mean", "stream/latency_total"
+"""Of cells that serve a stream: seconds per request, and of all requests so far."""
 
 TEST_RECALL = "test/recall_at_20"
 VALID_RECALL = "valid/recall_at_20"

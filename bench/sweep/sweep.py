@@ -144,7 +144,7 @@ class Sweep:
     def ended(self) -> EndedSweep:
         """What there is to present."""
         configs = [cell.config for cell in self._cells]
-        settings = dict.fromkeys((c.data_name, c.backbone.name, c.regime.name) for c in configs)
+        settings = dict.fromkeys((c.data_name, c.backbone.name, c.regime_name) for c in configs)
         tracking = self._config.tracking
         return EndedSweep(tracking.uri, tracking.experiment, self._parent, tuple(settings))
 
@@ -243,10 +243,10 @@ def _row(cell: PlannedCell, options: str, run: Run | None, kept: str | None) -> 
     labels = {
         "dataset": config.data_name,
         "backbone": config.backbone.name,
-        "regime": config.regime.name,
+        "regime": config.regime_name,
         "method": config.method.name,
         "options": options,
-        "request": str(config.regime.seed),
+        "request": str(config.request_seed),
         "seed": str(config.seed),
     }
     if kept is not None and (run is None or run.info.status != "FINISHED"):

@@ -29,7 +29,7 @@ from unlearning import REFERENCE_METHODS
 SETTING = ("dataset", "backbone", "regime")
 TRAINED_WITH = ("backbone.", "train.")
 """Parameters that gold must share with a method that is held against it."""
-SHARED = ("dataset.", "poison.", "regime.", *TRAINED_WITH)
+SHARED = ("dataset.", "poison.", "regime.", "stream.", *TRAINED_WITH)
 """How the options begin that are no method's own."""
 
 

@@ -98,6 +98,14 @@ function setUpRanks() {
   }
 }
 
+function setUpDrift() {
+  if (!data.drift.length) return;
+  byId("drift").hidden = false;
+  byId("drift-pictures").append(
+    ...data.drift.map((page) => element("img", { src: page.picture, alt: `Drift curves of streams on ${title(page.backbone)}` })),
+  );
+}
+
 const methodOf = (name) => name.split(" (")[0];
 const rankName = (name) => title(methodOf(name)) + name.slice(methodOf(name).length);
 
@@ -148,6 +156,7 @@ byId("counts").textContent =
 setUpTheme();
 setUpFilters();
 setUpRanks();
+setUpDrift();
 setUpLeaderboard();
 setUpPlots();
 setUpAudits();

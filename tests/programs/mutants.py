@@ -23,6 +23,8 @@ SHARDS = "tests/unlearning/test_shard_methods.py"
 STEP = "tests/unlearning/second_order/test_step.py"
 SOLVERS = "tests/unlearning/second_order/test_solvers.py"
 CHALLENGE = "tests/unlearning/test_challenge_methods.py"
+SENDING, CHECKPOINT = "tests/bench/record/test_sending.py", "tests/bench/train/test_checkpoint.py"
+HOSTILE = "tests/bench/test_hostile.py"
 
 
 @dataclass(frozen=True)
@@ -312,7 +314,7 @@ MUTANTS = (
     Mutant(
         "what a method changes in place goes unnoticed",
         "bench/cell/unlearn.py",
-        "if digest_of(problem) != before:",
+        "if self._lent.digest(problem, thorough) != before:",
         "if False:",
     ),
     Mutant(
@@ -459,7 +461,126 @@ MUTANTS = (
         "unlearning/rrl.py",
         "max_valid_loss: Annotated[float, Field(ge=0, le=1)] | None = None",
         "max_valid_loss: Annotated[float, Field(ge=0, le=1)] | None = 0.01",
-        ("tests/unlearning/test_every_method.py",),
+        ("tests/unlearning/test_every_method.py::test_no_method_looks_at_validation_pairs_on_request",),
+    ),
+    Mutant(
+        "a record in the spool does not count as finished",
+        "bench/record/finished.py",
+        "{**spool.waiting(tracking), **found.finished}",
+        "found.finished",
+        (f"{SENDING}::test_a_finished_cell_is_kept_sent_and_confirmed",),
+    ),
+    Mutant(
+        "a record that was sent before is sent as another run",
+        "bench/record/sending.py",
+        "return found[-1] if found else None",
+        "return None",
+        (f"{SENDING}::test_cut_at_every_call_it_is_there_once",),
+    ),
+    Mutant(
+        "a cell that another run finished is recorded again",
+        "bench/record/sending.py",
+        "if not kept.forced and _finished_elsewhere(store, kept):",
+        "if False:",
+        (f"{SENDING}::test_a_cell_that_another_run_finished_is_not_recorded_again",),
+    ),
+    Mutant(
+        "an edited record is sent",
+        "bench/record/local/spool.py",
+        'if found["sha256"] != _digest(whole):',
+        "if False:",
+        (f"{SENDING}::test_a_damaged_record_is_set_aside_and_the_cell_is_due",),
+    ),
+    Mutant(
+        "a broken connection is the fault of the cell",
+        "bench/record/local/faults.py",
+        "if isinstance(error, OSError | http.client.HTTPException):",
+        "if False:",
+        ("tests/bench/record/test_reach.py::test_faults_of_network_and_store",),
+    ),
+    Mutant(
+        "cells are locked in the cache",
+        "bench/cli.py",
+        'spool.lock_of(settings.tracking, f"cell-{cell.keys.cell}")',
+        'settings.cache.dir / "locks" / f"cell-{cell.keys.cell}.lock"',
+        ("tests/bench/sweep/test_resume.py::test_a_cell_runs_once_although_the_cache_is_deleted_meanwhile",),
+    ),
+    Mutant(
+        "a resumed training draws from fresh generators",
+        "bench/train/checkpoint.py",
+        'torch.set_rng_state(tensors["generator.torch"])',
+        "pass",
+        (CHECKPOINT,),
+    ),
+    Mutant(
+        "a resumed training has a fresh optimiser",
+        "bench/train/checkpoint.py",
+        'optimiser.load_state_dict({**optimiser.state_dict(), "state": state})',
+        "pass",
+        (CHECKPOINT,),
+    ),
+    Mutant(
+        "a resumed training forgets its best epoch",
+        "bench/train/loop.py",
+        'self.kept.take(best, **facts["kept"])',
+        "pass",
+        (CHECKPOINT,),
+    ),
+    Mutant(
+        "a damaged training state is gone on with",
+        "bench/train/checkpoint.py",
+        'if told["sha256"] != _digest(tensors):',
+        "if False:",
+        (CHECKPOINT,),
+    ),
+    Mutant(
+        "a folder that is no cache is tidied up",
+        "bench/cache/care.py",
+        "    if not is_claimed(cache):\n        return []",
+        "    if False:\n        return []",
+        ("tests/bench/cache/test_cache_care.py::test_a_folder_that_was_there_before_is_no_cache",),
+    ),
+    Mutant(
+        "pruning takes another store than the harness",
+        "bench/cache/care.py",
+        'os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")',
+        '"sqlite:///mlflow.db"',
+        ("tests/bench/cache/test_cache_care.py::test_unreferenced_takes_the_store_of_the_environment",),
+    ),
+    Mutant(
+        "pointers of an item graph are followed unchecked",
+        "datasets/mmrec.py",
+        "stored.check_format(full_check=True)",
+        "pass",
+        (HOSTILE,),
+    ),
+    Mutant(
+        "a data set may be called anything",
+        "bench/config/schema.py",
+        'check_name(f"{group}.name", getattr(cell, group).name)',
+        "pass",
+        (HOSTILE,),
+    ),
+    Mutant(
+        "ids are allocated whatever they need",
+        "datasets/size.py",
+        "if needed > there:",
+        "if False:",
+        ("tests/datasets/test_size.py",),
+    ),
+    Mutant(
+        "names end cells of Markdown tables",
+        "results/formats/markdown.py",
+        'return re.sub(r"[|`\\[\\]\\\\]", lambda found: f"\\\\{found[0]}", line(text))',
+        "return line(text)",
+        ("tests/results/test_hostile_strings.py",),
+    ),
+    Mutant(
+        "a bundle without artifacts is written",
+        "results/runs/bundle.py",
+        "if PER_USER not in paths:",
+        "if False:",
+        ("tests/results/runs/test_bundle.py::test_a_folder_of_artifacts_that_moved_is_noticed",),
     ),
 )
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from models.base import Recommender
 from models.layers import Layered, recorded_layers
+from models.lightgcn import LightGCN, LightGCNOptions
 from tests.unlearning.cells import Tape, private_copy, problem, run, same, trained, weights
 from tests.unlearning.forgetting import forget_loss
 from tests.unlearning.second_order.test_step import empty_request
@@ -153,5 +154,10 @@ def test_a_second_request_stacks_its_operators_on_the_first() -> None:
     assert torch.allclose(embeddings(stacked), served, atol=1e-5)
     moved = GNNDelete(GNNDeleteOptions(epochs=5)).unlearn(first.model, problem("interaction"), Tape()).model
     assert len([name for name in weights(moved) if "operators" in name]) == 4
+    method = GNNDelete(GNNDeleteOptions())
+    blank = LightGCN(task.retain, LightGCNOptions())
+    found, _ = method.unpacked(method.packed(moved, None), blank, task.retain)
+    moved.bind(task.retain)
+    assert torch.equal(embeddings(found), embeddings(moved))
     names = list(moved.modules_by_branch()["id"])
     assert names == ["user_embedding", "item_embedding", "operators", "operators.1"]

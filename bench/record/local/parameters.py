@@ -15,6 +15,7 @@ def parameters(config: CellConfig) -> dict[str, Any]:
         "poison": as_json(config.poison) if config.poison.name != "none" else {"name": "none"},
         "backbone": config.backbone.identity(),
         "regime": as_json(config.regime),
+        "stream": as_json(config.stream) if config.stream.streams else {"name": "none"},
         "method": config.method.identity(),
         "train": as_json(config.train),
         "repair": as_json(config.applied_repair),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -116,4 +117,17 @@ def test_two_sweeps_started_together_run_each_cell_once(tmp_path: Path) -> None:
         ("original", "FINISHED"),
         ("retrain", "FINISHED"),
     ]
+    assert leftovers(tmp_path) == []
+
+
+def test_a_cell_runs_once_although_the_cache_is_deleted_meanwhile(tmp_path: Path) -> None:
+    plugins = install(tmp_path)
+    sweep = (*plugins, "method=wait", "method.seconds=8")
+    first = start(tmp_path, *sweep)
+    wait_for((tmp_path / "waiting").exists)
+    shutil.rmtree(tmp_path / "cache")
+    second = start(tmp_path, *sweep)
+    outputs = [process.communicate(timeout=300)[0] for process in (first, second)]
+    assert [process.returncode for process in (first, second)] == [0, 0], outputs
+    assert [status for _, status in statuses(tmp_path)] == ["FINISHED"]
     assert leftovers(tmp_path) == []

@@ -38,10 +38,20 @@ def arrays(run_id: str) -> dict[str, np.ndarray]:
     }
 
 
-def source(three: bool = False) -> Source:
+STREAM = {"stream.name": "users", "stream.seed": "0"}
+CHECKPOINTS = (2, 4, 8)
+
+
+def steps(run_id: str, metric: str) -> list[tuple[int, float]]:
+    """Each run drifts by its seed's step; gold stays."""
+    seed, slope = int(run_id.split("-")[4]), 0.0 if "-retrain-" in run_id else 0.01
+    return [(served, 0.2 + 0.02 * seed + slope * served) for served in CHECKPOINTS]
+
+
+def source(three: bool = False, streams: bool = False) -> Source:
     """The known cells with TRU's ablations, its grid over two by two values, and all curves.
 
-    ``three``: with a third method, as a test of ranks needs.
+    ``three``: with a third method, as a test of ranks needs. ``streams``: with cells that served one.
     """
     variants: dict[str, str] = {}
     more: list[CellRun] = []
@@ -58,13 +68,20 @@ def source(three: bool = False) -> Source:
         for backbone, regime, seed in product(("mgcn", "lightgcn"), ("user", "interaction"), SEEDS)
         if three
     ]
+    more += [
+        cell(method, seed, regime="user+users", params=STREAM)
+        for method, seed in product(("retrain", "tru"), SEEDS)
+        if streams
+    ]
     found = rows(more, variants)
-    return Source(tuple(found), trajectory=trajectory, gold_curve=lambda run_id: gold, arrays=arrays)
+    return Source(
+        tuple(found), trajectory=trajectory, gold_curve=lambda run_id: gold, arrays=arrays, steps=steps
+    )
 
 
 def pages(name: str) -> dict[str, Canvas]:
     with drawing():
-        return dict(FIGURES[name].pages(source(three=name == "ranks")))
+        return dict(FIGURES[name].pages(source(three=name == "ranks", streams=FIGURES[name].streams)))
 
 
 def bar(ax: Axes, gid: str) -> float:
@@ -116,7 +133,19 @@ def test_missing_data_is_said_with_the_command_and_not_drawn(name: str) -> None:
     assert figure.command(bare).startswith(
         "python -m bench -m dataset=baby backbone=mgcn regime=user method="
     )
-    assert "dataset=baby backbone=lightgcn,mgcn regime=interaction,user" in figure.command(source())
+    settings = "mgcn regime=user" if figure.streams else "lightgcn,mgcn regime=interaction,user"
+    assert f"dataset=baby backbone={settings} method=" in figure.command(source(streams=True))
+
+
+def test_drift_is_the_mean_over_runs_at_each_checkpoint_beside_golds_band() -> None:
+    canvas = pages("drift")["mgcn"]
+    ax = next(ax for ax in canvas.axes if ax.get_ylabel() == "test recall@20")
+    served, means = line(ax, "tru")
+    assert served.tolist() == list(CHECKPOINTS)
+    assert means == pytest.approx([0.22 + 0.01 * one for one in CHECKPOINTS])
+    assert line(ax, "retrain")[1] == pytest.approx([0.22] * 3)
+    band = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == pytest.approx((0.2, 0.24))
 
 
 def test_trade_off_points_are_means_over_seeds() -> None:
