@@ -22,6 +22,7 @@ from bench.plan.request import regime_of, request_checksum
 from bench.record.finished import Record, keeps_model, recorded
 from datasets.errors import InputError
 from datasets.validation import DataSummary
+from unlearning.options import Forecast
 
 if TYPE_CHECKING:
     from datasets.id_maps import IdMaps
@@ -78,6 +79,7 @@ class Planner:
         """Check one cell against its data and look it up. Raises ``InputError``."""
         key, summary, id_maps = self._dataset(config)
         regime_of(config.regime).size(summary, id_maps)
+        check_forecast(config, summary)
         keys = cell_keys(config, key, request_checksum(config), device_type(config.device))
         record = self._record(config, keys.cell)
         run_id = record.finished.get(keys.cell)
@@ -102,6 +104,20 @@ class Planner:
         if label not in self._records:
             self._records[label] = recorded(config.tracking)
         return self._records[label]
+
+
+def forecast_of(config: CellConfig, summary: DataSummary) -> Forecast | None:
+    """What serving the lists of a cell will take; None for a method that needs no outside help."""
+    users = min(config.evaluate.users.count or summary.num_users, summary.num_users)
+    found: Forecast | None = config.method.options.forecast(users)
+    return found
+
+
+def check_forecast(config: CellConfig, summary: DataSummary) -> None:
+    """Refuse a cell whose lists will take more than its method's budget."""
+    found = forecast_of(config, summary)
+    if found is not None and found.refusal:
+        raise InputError(found.refusal)
 
 
 def check_content(config: CellConfig, offered: Sequence[str]) -> None:

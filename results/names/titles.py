@@ -23,6 +23,8 @@ TITLES = {
     "sisa": "SISA",
     "receraser": "RecEraser",
     "ultrare": "UltraRE",
+    "cragru": "CRAGRU",
+    "cragru_no_llm": "CRAGRU (no LLM)",
     "multidelete": "MultiDelete",
     "scalegun": "ScaleGUN",
     "unlearnrec": "UnlearnRec",
