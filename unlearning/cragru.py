@@ -194,7 +194,9 @@ class CRAGRU(UnlearningMethod):
     def _kept(self, problem: Problem) -> KeptAnswers | None:
         if problem.keeps is None:
             return None
-        return KeptAnswers(problem.keeps / "answers" / (problem.full.fingerprint or "data"))
+        # A request appends to the fingerprint: what was asked before belongs to the same data set.
+        data = problem.full.fingerprint.partition("-")[0]
+        return KeptAnswers(problem.keeps / "answers" / (data or "data"))
 
     def _retrieve(self, problem: Problem, vectors: Floats, seed: int) -> Any:
         options, prepared = self.options, problem.prepared

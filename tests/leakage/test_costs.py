@@ -17,10 +17,11 @@ from bench.config.registry import load_class, registry
 from models.graph import Propagation
 from tests.bench.machine.clocks import stop_time
 from tests.leakage.observed import Observed, observe
+from tests.unlearning.cells import ASKS_A_SERVER
 from unlearning import REFERENCE_METHODS
 from unlearning.base import Problem, Recorder, UnlearnResult
 
-METHODS = sorted(set(registry("method")) - set(REFERENCE_METHODS))
+METHODS = sorted(set(registry("method")) - set(REFERENCE_METHODS) - ASKS_A_SERVER)
 QUICK = ("train.max_epochs=3", "regime.ratio=0.2")
 TRAINS_BACKBONES = ("sisa", "receraser", "ultrare")
 """Methods that train models of their own, whose recorded cost counts, whenever they were trained."""

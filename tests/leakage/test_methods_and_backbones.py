@@ -23,6 +23,7 @@ from datasets.interactions import InteractionData
 from models.base import Recommender
 from tests.tiny import tiny_data
 from tests.unlearning.cells import (
+    ASKS_A_SERVER,
     QUICK,
     REGIMES,
     Tape,
@@ -35,7 +36,7 @@ from tests.unlearning.cells import (
 )
 from unlearning.base import Problem, UnlearningMethod
 
-METHODS, BACKBONES = sorted(registry("method")), sorted(registry("backbone"))
+METHODS, BACKBONES = sorted(set(registry("method")) - ASKS_A_SERVER), sorted(registry("backbone"))
 every_method = pytest.mark.parametrize("method", METHODS)
 every_backbone = pytest.mark.parametrize("backbone", BACKBONES)
 every_regime = pytest.mark.parametrize("regime", REGIMES)

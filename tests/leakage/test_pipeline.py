@@ -22,9 +22,10 @@ from bench.plan.request import draw
 from datasets.interactions import InteractionData, RawDataset
 from datasets.sampling import TripleSampler
 from tests.leakage.observed import Observed, bound_outputs, keys, moved_pairs, observe, outputs
+from tests.unlearning.cells import ASKS_A_SERVER
 from unlearning import REFERENCE_METHODS
 
-METHODS, BACKBONES = sorted(registry("method")), sorted(registry("backbone"))
+METHODS, BACKBONES = sorted(set(registry("method")) - ASKS_A_SERVER), sorted(registry("backbone"))
 REGIMES = ("user", "item", "interaction")
 QUICK = ("train.max_epochs=1", "regime.ratio=0.2", "evaluate.trajectory=false")
 OPTIONS = {

@@ -40,6 +40,9 @@ FORMS: dict[str, dict[str, Any]] = {
     "ascent": {"form": "ascent", "epochs": 20, "alpha": 0.8, "reverse_lr": 200.0},
 }
 
+ASKS_A_SERVER = {"cragru"}
+"""Methods that need a language model to ask: what every method is held to is asked of their twin without one, and
+the asking is tested in tests/unlearning/test_cragru.py."""
 QUICK: dict[str, dict[str, Any]] = {
     "unlearnrec": {"epochs": 2},
     "sisa": {"shards": 3},

@@ -53,12 +53,14 @@ def served(seen: Observed) -> Reranker:
 
 
 def test_a_cell_from_end_to_end(tmp_path: Path, server: Server) -> None:
-    done = cell(tmp_path, server, "audit=full", "method.llm.price_in=1.0", "method.llm.price_out=2.0")
+    audits = "audit.audits=[membership_score,popularity,relearn,return,representation]"
+    more = ["audit=full", audits, "evaluate.users.count=120"]
+    done = cell(tmp_path, server, *more, "method.llm.price_in=1.0", "method.llm.price_out=2.0")
     store = Store(done.config.tracking)
     run = store.client.get_run(run_cell(done))
     metrics, tags = run.data.metrics, run.data.tags
-    assert metrics["serve/lists"] == 20
-    assert metrics["llm/calls"] == len(server.calls) == 20 - metrics["serve/without_history"]
+    assert metrics["serve/lists"] == 120
+    assert metrics["llm/calls"] == len(server.calls) == 120 - metrics["serve/without_history"]
     assert metrics["llm/tokens_in"] == 100 * metrics["llm/calls"]
     assert metrics["llm/tokens_out"] == 20 * metrics["llm/calls"]
     assert metrics["cost/money"] == pytest.approx(metrics["llm/calls"] * 140 / 1e6)
@@ -76,7 +78,7 @@ def test_a_cell_from_end_to_end(tmp_path: Path, server: Server) -> None:
     assert "audit/relearn/gold_area" in metrics
     assert "audit/relearn/base_area" in metrics
     assert run.data.params["method.llm.model"] == "tiny"
-    assert run.data.params["evaluate.users.count"] == "20"
+    assert run.data.params["evaluate.users.count"] == "120"
 
 
 def test_lists_are_the_models_order_of_the_bases_candidates(tmp_path: Path, server: Server) -> None:
@@ -316,7 +318,7 @@ def test_touched_users_keep_only_what_was_asked_after_the_request(tmp_path: Path
     )
     touched = {str(user) for user in second.task.request.forget[0].tolist()}
     assert touched
-    assert first.task.retain.fingerprint == second.task.retain.fingerprint
+    assert first.task.full.fingerprint == second.task.full.fingerprint
     for file in answers_in(tmp_path):
         if file.parent.name in touched:
             assert json.loads(file.read_text())["history"] != old.get(file, "")

@@ -144,7 +144,8 @@ class ByLanguageModel(CandidateScorer):
 
 def _cosine(rows: Floats, row: Floats) -> Scores:
     norms = np.linalg.norm(rows, axis=1) * np.linalg.norm(row)
-    return np.divide(rows @ row, norms, out=np.zeros(len(rows)), where=norms > 0).astype(np.float64)
+    cosine: Scores = np.divide(rows @ row, norms, out=np.zeros(len(rows)), where=norms > 0)
+    return cosine
 
 
 def _standard(values: NDArray[np.floating]) -> Scores:
