@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.cell.saved import SavedModel
     from bench.config.compose import Grid
+    from bench.objects.saved import SavedModel
 
 
 def run(*overrides: str, **settings: Any) -> pd.DataFrame:
@@ -65,7 +65,7 @@ def load(run_id: str, uri: str | None = None) -> SavedModel:
     Raises:
         InputError: where there is no such run, or it keeps no model.
     """
-    from bench.cell.saved import load as load_saved
+    from bench.objects.saved import load as load_saved
     from bench.record.store import reading
 
     return load_saved(reading(uri or os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")), run_id)
@@ -96,7 +96,7 @@ def _planned(grid: Grid) -> list[Any]:
 def _frame(grid: Grid, with_figures: bool) -> pd.DataFrame:
     import pandas as pd
 
-    from bench.frame import row_of
+    from bench.objects.frame import row_of
 
     cells = _planned(grid)
     return pd.DataFrame([row_of(cell, with_figures) for cell in cells])

@@ -18,14 +18,18 @@ from omegaconf import DictConfig
 
 from bench.arguments import in_one_piece, parsed, run_application
 from bench.config.compose import CONFIG_DIR, CONFIG_NAME, Grid, expand_grid, plain
-from bench.config.schema import parse_cell
-from bench.disk.locks import held, lock_file
+from bench.config.schema import CellConfig, parse_cell
+from bench.config.tuned import REMARKS
+from bench.disk.locks import held
 from bench.disk.space import is_disk_full
 from bench.machine.process import prepare_process
 from bench.machine.signals import exit_code, stopping
 from bench.plan.dry import print_plan
 from bench.plan.planner import PlannedCell, Planner
 from bench.plan.rehearsal import rehearse
+from bench.record.local import spool
+from bench.record.local.faults import StoreAway
+from bench.record.local.reach import require
 from bench.sweep.launch import check_launcher
 from bench.sweep.orphans import announce, watch_command
 from datasets.errors import InputError
@@ -37,6 +41,7 @@ Presenter = Callable[["EndedSweep"], None]
 log = logging.getLogger(__name__)
 
 USER_ERROR, CELL_FAILED = 2, 1
+AWAY = "what is finished is kept, and the same command sends it and runs the rest once the store answers"
 
 
 def main(arguments: Sequence[str] | None = None, present: Presenter | None = None) -> int:
@@ -51,6 +56,9 @@ def main(arguments: Sequence[str] | None = None, present: Presenter | None = Non
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR
+    except StoreAway as error:
+        print(f"error: {error}; {AWAY}", file=sys.stderr)
+        return CELL_FAILED
     except KeyboardInterrupt as interrupt:
         print("interrupted: what is finished is kept; the same command runs the rest", file=sys.stderr)
         return exit_code(interrupt)
@@ -81,8 +89,33 @@ def planned(grid: Grid) -> list[PlannedCell]:
     prepare_process(any(config.run.deterministic for config in grid.configs))
     check_launcher(grid.configs[0])
     announce()
+    _reach(grid.configs[0])
     planner = Planner()
-    return [planner.plan(config) for config in grid.configs]
+    cells = [planner.plan(config) for config in grid.configs]
+    _warn_of_tuning(cells)
+    return cells
+
+
+def _warn_of_tuning(cells: Sequence[PlannedCell]) -> None:
+    """Say what has to be said about tuned options, before anything is started."""
+    for remark, why in REMARKS.items():
+        own = [cell.config.label for cell in cells if remark in cell.remarks]
+        if own:
+            more = f" and {len(own) - 1} more" if len(own) > 1 else ""
+            print(f"warning: {own[0]}{more}: {remark}: {why}", file=sys.stderr)
+
+
+def _reach(config: CellConfig) -> None:
+    """Pass where the store answers, once it has what was kept for it. Raises ``InputError``,
+    ``StoreAway``.
+    """
+    tracking = config.tracking
+    require(tracking.uri, writing=not config.run.dry)
+    if not config.run.dry and spool.waiting(tracking):
+        from bench.record.sending import flush
+
+        sent = flush(tracking).sent
+        print(f"{sent} finished records that were kept in {tracking.spool} are in the store", file=sys.stderr)
 
 
 def run_planned(
@@ -143,15 +176,15 @@ def cell_task(config: DictConfig) -> str:
     try:
         cell = Planner(one=True).plan(settings)
         if settings.run.stage != "cell":
-            from bench.cell.run import train_model
-
-            train_model(cell)
+            _train(cell)
             return "trained"
-        with held(lock_file(settings.cache.dir, f"cell-{cell.keys.cell}"), settings.label):
+        with held(spool.lock_of(settings.tracking, f"cell-{cell.keys.cell}"), settings.label):
             return _run_once(Planner(one=True).plan(settings))
     except Exception as error:
         if is_disk_full(error):
             log.error("stopped: %s: the disk is full: %s", settings.label, _disk_full_advice(error))
+        elif isinstance(error, StoreAway):
+            log.error("stopped: %s: %s; %s", settings.label, error, AWAY)
         else:
             log.exception("failed: %s", settings.label)
         return f"failed: {error}"
@@ -161,10 +194,27 @@ def _run_once(cell: PlannedCell) -> str:
     if not cell.is_due():
         log.info("already finished: %s", cell.config.label)
         return "finished before"
-    from bench.cell.run import run_cell
+    if cell.stream is not None:
+        from bench.stream.run import run_stream
 
-    run_cell(cell)
+        run_stream(cell)
+    else:
+        from bench.cell.run import run_cell
+
+        run_cell(cell)
     return "finished"
+
+
+def _train(cell: PlannedCell) -> None:
+    """Train the model that ``run.stage`` names."""
+    if cell.stream is not None:
+        from bench.stream.run import train_stream_model
+
+        train_stream_model(cell)
+    else:
+        from bench.cell.run import train_model
+
+        train_model(cell)
 
 
 def _disk_full_advice(error: BaseException) -> str:

@@ -16,6 +16,14 @@ class InputError(Exception):
     """
 
 
+def in_short(text: object, most: int = 300) -> str:
+    """What a library said, or a value from a file, in one line of at most ``most`` characters."""
+    line = " ".join(str(text).split())
+    if not line and isinstance(text, Exception):
+        return type(text).__name__
+    return line if len(line) <= most else f"{line[: most // 2]} ... {line[-most // 2 :]}"
+
+
 def shown(file: Path) -> Path:
     """A path as short as it can be: the same message from every checkout."""
     return file.relative_to(_CHECKOUT) if file.is_relative_to(_CHECKOUT) else file

@@ -17,11 +17,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.errors import InputError
+from datasets.errors import InputError, in_short
 
 Kind = Literal["user", "item"]
 
 FILES: dict[Kind, str] = {"user": "u_id_mapping.csv", "item": "i_id_mapping.csv"}
+MOST_DIGITS = 18
+"""Of an id that is a number, so that it is an integer of 64 bits."""
 DENSE_COLUMNS: dict[Kind, str] = {"user": "userID", "item": "itemID"}
 
 
@@ -90,9 +92,10 @@ def dense_ids(kind: Kind, cells: Sequence[str], maps: IdMaps | None, where: str)
     if maps is not None:
         return maps.of(kind).dense(cells, where)
     for cell in cells:
-        if not cell.removeprefix("-").isdecimal():
+        if not cell.removeprefix("-").isdecimal() or len(cell) > MOST_DIGITS:
             raise InputError(
-                f"{where} has {cell!r} where an integer id is needed, because this data set has no files "
+                f"{where} has {in_short(repr(cell))} where an integer id is needed, because this data "
+                "set has no files "
                 f"{FILES['user']} and {FILES['item']}: correct the entry, or add the files."
             )
     return np.array([int(cell) for cell in cells], dtype=np.int64)
@@ -114,10 +117,12 @@ def _read(path: Path, kind: Kind) -> tuple[str, ...]:
     own: list[str | None] = [None] * (len(lines) - 1)
     for number, line in enumerate(lines[1:], start=2):
         cells = line.split("\t")
-        dense = int(cells[1]) if len(cells) == 2 and cells[1].isdecimal() else -1
+        readable = len(cells) == 2 and cells[1].isdecimal() and len(cells[1]) <= MOST_DIGITS
+        dense = int(cells[1]) if readable else -1
         if not 0 <= dense < len(own) or own[dense] is not None:
             raise InputError(
-                f"{path}, line {number} is {line!r}: write an own id, a tab and each number from 0 to "
+                f"{path}, line {number} is {in_short(repr(line))}: write an own id, a tab and each "
+                "number from 0 to "
                 f"{len(own) - 1} once."
             )
         own[dense] = cells[0]

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from datasets.errors import InputError
+from datasets.errors import InputError, in_short
+from datasets.id_maps import MOST_DIGITS
 from datasets.item_text import NOTHING, ItemText
 
 NAMES = ("item_text.jsonl", "item_text.csv")
@@ -68,9 +69,9 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(
-                f"{path}, line {number} is not valid JSON ({error}): correct the line."
+                f"{path}, line {number} is not valid JSON ({in_short(error)}): correct the line."
             ) from error
         if not isinstance(row, dict):
             raise InputError(f"{path}, line {number} is not an object: write one JSON object per line.")
@@ -109,9 +110,12 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _item(value: Any, num_items: int, where: str) -> int:
-    text = "" if isinstance(value, bool | float) else str(value)
-    if not text.isdecimal():
-        raise InputError(f"{where} has the itemID {value!r}: use a whole number from 0 to {num_items - 1}.")
+    whole = isinstance(value, str) or (isinstance(value, int) and 0 <= value < 10**MOST_DIGITS)
+    text = str(value) if whole and not isinstance(value, bool) else ""
+    if not text.isdecimal() or len(text) > MOST_DIGITS:
+        raise InputError(
+            f"{where} has the itemID {in_short(repr(value))}: use a whole number from 0 to {num_items - 1}."
+        )
     if int(text) >= num_items:
         raise InputError(f"{where} has the itemID {text}, but there are {num_items} items: remove the row.")
     return int(text)
@@ -121,7 +125,7 @@ def _words(value: Any, key: str, where: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise InputError(f"{where} has the {key} {value!r}: write text.")
+        raise InputError(f"{where} has the {key} {in_short(repr(value))}: write text.")
     return value
 
 
@@ -132,7 +136,8 @@ def _categories(value: Any, where: str) -> tuple[str, ...]:
         return ()
     if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
         raise InputError(
-            f"{where} has the categories {value!r}: write one path, a list of texts from the general to the "
+            f"{where} has the categories {in_short(repr(value))}: write one path, a list of texts "
+            "from the general to the "
             "particular."
         )
     return tuple(part for part in value if part)
@@ -143,8 +148,10 @@ def _price(value: Any, where: str) -> float | None:
         return None
     try:
         price = float("nan" if isinstance(value, bool) else value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         price = math.nan
     if not (math.isfinite(price) and price >= 0):
-        raise InputError(f"{where} has the price {value!r}: write a number from 0 up, or leave it out.")
+        raise InputError(
+            f"{where} has the price {in_short(repr(value))}: write a number from 0 up, or leave it out."
+        )
     return price

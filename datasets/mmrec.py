@@ -14,7 +14,6 @@ such a file belongs to another version of the data and its rows may be shifted.
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,13 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from datasets.errors import InputError
+from datasets.errors import InputError, in_short
 from datasets.fingerprint import file_digest
 from datasets.id_maps import FILES, IdMaps, maps_of
 from datasets.interactions import RawDataset
 from datasets.item_text_files import NAMES, read_item_text
 from datasets.known_files import notes_on
 from datasets.reader import DatasetReader
+from datasets.size import check_size
 from datasets.splits import TEST, TRAIN, VALID
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ class MMRec(DatasetReader):
                 can judge (ranges, duplicates, NaN) is left to it.
         """
         users, items, labels = self._interactions()
-        num_items = int(items.max()) + 1
+        num_users, num_items = int(users.max()) + 1, int(items.max()) + 1
+        check_size(num_users, num_items, str(self._inter()))
         names = self.modalities()
         features = {m: _array(self._file(f"{m}_feat.npy")) for m in names if self._has(f"{m}_feat.npy")}
         graphs = {m: _graph(self._file(f"{m}_knn10.npz")) for m in names if self._has(f"{m}_knn10.npz")}
@@ -94,7 +95,7 @@ class MMRec(DatasetReader):
             for s in (TRAIN, VALID, TEST)
         )
         return RawDataset(
-            num_users=int(users.max()) + 1,
+            num_users=num_users,
             num_items=num_items,
             train=train,
             valid=valid,
@@ -184,8 +185,13 @@ class MMRec(DatasetReader):
 
 def _columns(path: Path) -> tuple[NDArray[np.int64], ...]:
     """The three columns of an ``.inter`` file, each int64 [E]."""
-    with path.open(encoding="utf-8-sig") as file:
-        header = file.readline().rstrip("\r\n").split("\t")
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            header = file.readline().rstrip("\r\n").split("\t")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path} is not UTF-8 text ({in_short(error)}): unpack it, or save it again as UTF-8."
+        ) from error
     missing = [c for c in COLUMNS if c not in header]
     if missing:
         raise InputError(
@@ -196,8 +202,10 @@ def _columns(path: Path) -> tuple[NDArray[np.int64], ...]:
         table = np.loadtxt(
             path, dtype=np.int64, delimiter="\t", skiprows=1, usecols=places, ndmin=2, comments=None
         )
-    except ValueError as error:
-        raise InputError(f"{path} must hold integers in {', '.join(COLUMNS)} ({error}).") from error
+    except (ValueError, OverflowError) as error:
+        raise InputError(
+            f"{path} must hold integers in {', '.join(COLUMNS)}, of at most 64 bits ({in_short(error)})."
+        ) from error
     if table.size == 0:
         raise InputError(f"{path} has no rows below its header: add the interactions.")
     return tuple(np.ascontiguousarray(column) for column in table.T)
@@ -205,11 +213,13 @@ def _columns(path: Path) -> tuple[NDArray[np.int64], ...]:
 
 def _array(path: Path) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        array: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # whatever a damaged header makes NumPy raise
         raise InputError(
-            f"{path} is not a readable array of numbers ({error}): save it again with numpy.save."
+            f"{path} is not a readable array of numbers ({in_short(error)}): save it again with numpy.save."
         ) from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path} is an archive of arrays, not an array: save the one array with numpy.save.")
     return array
 
 
@@ -217,10 +227,17 @@ def _graph(path: Path) -> sp.csr_array:
     import scipy.sparse as sp
 
     try:
-        graph = sp.csr_array(sp.load_npz(path))
-    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+        stored = sp.load_npz(path)
+        if stored.dtype.kind not in "fiu":
+            raise ValueError(f"its values are of type {stored.dtype}, not real numbers")
+        if hasattr(stored, "check_format"):
+            # Before anything else: SciPy's compiled code follows pointers and indices wherever they lead.
+            stored.check_format(full_check=True)
+        graph = sp.csr_array(stored)
+        graph.sum_duplicates()
+    except Exception as error:  # whatever a damaged archive makes NumPy and SciPy raise
         raise InputError(
-            f"{path} is not a readable sparse matrix ({error}): save it again with scipy.sparse.save_npz."
+            f"{path} is not a readable sparse matrix ({in_short(error)}): save it again with "
+            "scipy.sparse.save_npz."
         ) from error
-    graph.sum_duplicates()
     return graph

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.errors import InputError
-from datasets.id_maps import DENSE_COLUMNS, IdMaps, Kind, dense_ids
+from datasets.errors import InputError, in_short
+from datasets.id_maps import DENSE_COLUMNS, MOST_DIGITS, IdMaps, Kind, dense_ids
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,10 @@ def read_request_file(path: str, form: ListForm, maps: IdMaps | None = None) -> 
         rows = readers[file.suffix.lower()](file, form)
     except UnicodeDecodeError as error:
         raise InputError(
-            f"regime.file={path} is not UTF-8 text ({error}): save it again as UTF-8."
+            f"regime.file={path} is not UTF-8 text ({in_short(error)}): save it again as UTF-8."
         ) from error
+    except csv.Error as error:
+        raise InputError(f"regime.file={path} is not a readable CSV ({error}): correct the file.") from error
     if not rows:
         raise InputError(f"regime.file={path} lists nothing to forget: add ids or remove the option.")
     columns = [
@@ -108,8 +110,12 @@ def _from_csv(file: Path, form: ListForm) -> Cells:
 def _from_json(file: Path, form: ListForm) -> Cells:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"regime.file={file} is not valid JSON ({error}): correct the file.") from error
+    except UnicodeDecodeError:
+        raise
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists in lists
+        raise InputError(
+            f"regime.file={file} is not valid JSON ({in_short(error)}): correct the file."
+        ) from error
     if isinstance(content, dict):
         content = content.get(form.json_key)
     if not isinstance(content, list):
@@ -125,7 +131,7 @@ def _row(entry: Any, file: Path, form: ListForm) -> list[Any]:
     if len(cells) != len(form.kinds):
         needed = ", ".join(DENSE_COLUMNS[kind] for kind in form.kinds)
         raise InputError(
-            f"regime.file={file} has the entry {entry!r}, but regime.name={form.regime} needs "
+            f"regime.file={file} has the entry {in_short(repr(entry))}, but regime.name={form.regime} needs "
             f"[{needed}] in each: correct the entry."
         )
     return [cell if isinstance(cell, str) else _integer(cell, file) for cell in cells]
@@ -146,13 +152,19 @@ def _dense(kind: Kind, cells: Sequence[Any], maps: IdMaps | None, file: Path) ->
 
 
 def _integer(cell: Any, file: Path) -> int:
-    text = "" if isinstance(cell, bool | float) else str(cell).strip()
-    if not text.removeprefix("-").isdecimal():
+    text = "" if isinstance(cell, bool | float) else _plain(cell)
+    if not text.removeprefix("-").isdecimal() or len(text) > MOST_DIGITS:
         raise InputError(
-            f"regime.file={file} has {cell!r} where an integer id is needed: correct the entry, or name the "
+            f"regime.file={file} has {in_short(repr(cell))} where an integer id is needed: correct "
+            "the entry, or name the "
             "column user or item to give the data set's own ids."
         )
     return int(text)
+
+
+def _plain(cell: Any) -> str:
+    """A cell as text; of a number that is no id whatever its digits, a mark of that."""
+    return "too large" if isinstance(cell, int) and abs(cell) >= 10**MOST_DIGITS else str(cell).strip()
 
 
 def _text(cell: Any, file: Path) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from datasets.cold import cold_pairs
 from datasets.errors import InputError
 from datasets.interactions import RawDataset
+from datasets.size import check_size
 
 SPLITS = ("train", "valid", "test")
 
@@ -47,9 +48,11 @@ class DataSummary:
 
 def check(raw: RawDataset, name: str) -> None:
     """Raise ``InputError`` with the first defect of the data set called ``name``."""
+    check_size(raw.num_users, raw.num_items, f"dataset={name}")
     for split in SPLITS:
         _check_pairs(raw, split, name)
     _check_distinct(raw, name)
+    _check_negatives(raw, name)
     for modality, features in raw.features.items():
         _check_features(features, raw.num_items, f"dataset={name}: the features of modality {modality}")
     for modality, graph in raw.item_graphs.items():
@@ -59,8 +62,10 @@ def check(raw: RawDataset, name: str) -> None:
                 f"{what} has shape {tuple(graph.shape)}, but there are {raw.num_items} items: "
                 "rebuild it for this data set or remove it."
             )
-        if not np.isfinite(graph.data).all():
-            raise InputError(f"{what} holds NaN or infinite similarities: rebuild it or remove it.")
+        if not _finite(graph.data).all():
+            raise InputError(
+                f"{what} holds NaN or infinite similarities, or some beyond float32: rebuild it or remove it."
+            )
 
 
 def summarise(raw: RawDataset) -> DataSummary:
@@ -108,6 +113,16 @@ def _check_distinct(raw: RawDataset, name: str) -> None:
         )
 
 
+def _check_negatives(raw: RawDataset, name: str) -> None:
+    """Training draws an item that a user does not have: there must be one for every user."""
+    counts = np.bincount(raw.train[0], minlength=raw.num_users)
+    if counts.max() >= raw.num_items:
+        raise InputError(
+            f"dataset={name}: user {int(counts.argmax())} has every one of the {raw.num_items} items in the "
+            "train split, so no negative item can be drawn: remove the user, or some pairs."
+        )
+
+
 def _check_features(features: NDArray[Any], num_items: int, what: str) -> None:
     if features.ndim != 2 or features.dtype.kind not in "fiu":
         raise InputError(
@@ -118,13 +133,21 @@ def _check_features(features: NDArray[Any], num_items: int, what: str) -> None:
         raise InputError(
             f"{what} have {len(features)} rows, but there are {num_items} items: give one row per item id."
         )
+    if not features.shape[1]:
+        raise InputError(f"{what} have no columns: give at least one number per item, or remove the file.")
     for start, rows in _chunks(features):
-        bad = ~np.isfinite(rows).all(axis=1)
+        bad = ~_finite(rows).all(axis=1)
         if bad.any():
             raise InputError(
-                f"{what} hold NaN or infinite values in row {start + int(bad.argmax())}: "
-                "replace them (zeros mean that the item has no content)."
+                f"{what} hold NaN or infinite values in row {start + int(bad.argmax())}, or some beyond "
+                "float32: replace them (zeros mean that the item has no content)."
             )
+
+
+def _finite(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which values are finite in float32, in which everything is computed."""
+    with np.errstate(over="ignore"):
+        return np.isfinite(np.asarray(values, dtype=np.float32))
 
 
 def _zero_rows(features: NDArray[Any]) -> int:

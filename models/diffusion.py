@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from models.graph import Propagation, SparseOperator, distinct_pairs, reweighted, sparse_operator
+from models.layers import LayerEdit
 from models.stable import inverse_sqrt
 
 
@@ -46,10 +47,17 @@ def drop_edges(graph: DiffusionGraph, rate: float) -> SparseOperator:
 
 
 def diffuse(
-    step: Propagation, operator: SparseOperator, x: Tensor, hops: int, alpha: float, beta: float
+    step: Propagation,
+    operator: SparseOperator,
+    x: Tensor,
+    hops: int,
+    alpha: float,
+    beta: float,
+    edit: LayerEdit | None = None,
 ) -> Tensor:
-    """``hops`` steps of diffusion, normalised: [nodes, d] from ``x`` [nodes, d]."""
+    """``hops`` steps of diffusion, each edited if asked, normalised: [nodes, d] from ``x`` [nodes, d]."""
     out, norm, rest = x, beta**hops + alpha * sum(beta**k for k in range(hops)), alpha * x
-    for _ in range(hops):
+    for hop in range(1, hops + 1):
         out = step(beta * out, operator, residual=rest)
+        out = out if edit is None else edit(hop, out)
     return out / norm

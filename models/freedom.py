@@ -34,10 +34,10 @@ from models.graph import (
     Propagation,
     SparseOperator,
     distinct_pairs,
-    mean_over_layers,
     normalised_adjacency,
     prune,
 )
+from models.layers import LayerEdit, mean_over_edited_layers
 from models.losses import triple_bpr, triple_rows
 from models.multimodal import MultimodalRecommender
 
@@ -83,6 +83,7 @@ class FREEDOM(MultimodalRecommender):
         super().__init__(data, options, "freedom")
         self.shares = _shares(self.modalities, options.weights)
         self.propagation = Propagation()
+        self.layer_edit: LayerEdit | None = None
         self._item_graphs: ItemGraphs | None = None
         self.bind(data)
 
@@ -102,10 +103,20 @@ class FREEDOM(MultimodalRecommender):
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
         """Behaviour view, items with their item view added; on the pruned graph while training."""
-        ego = torch.cat([self.user_embedding, self.item_embedding])
-        final = mean_over_layers(self.propagation, self._graph(), ego, self.options.layers)
-        users, items = self.split(final)
+        users, items = self.split(self.id_view())
         return users, items + self._item_view()
+
+    @property
+    def id_layers(self) -> int:
+        """Propagation steps of the behaviour view."""
+        return int(self.options.layers)
+
+    def id_view(self) -> Tensor:
+        """The behaviour view: [users + items, d]."""
+        ego = torch.cat([self.user_embedding, self.item_embedding])
+        return mean_over_edited_layers(
+            self.propagation, self._graph(), ego, self.options.layers, self.layer_edit
+        )
 
     def loss(self, batch: Batch) -> LossTerms:
         """BPR on the final embeddings, and of the users with each modality's projected content."""

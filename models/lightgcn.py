@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from datasets.interactions import InteractionData
 from datasets.sampling import Batch
 from models.base import LossTerms, Recommender, Side
-from models.graph import Propagation, SparseOperator, mean_over_layers, normalised_adjacency
+from models.graph import Propagation, SparseOperator, normalised_adjacency
+from models.layers import LayerEdit, mean_over_edited_layers
 from models.losses import bpr, l2, pair_scores
 
 
@@ -44,6 +45,7 @@ class LightGCN(Recommender):
         self.user_embedding = nn.Parameter(nn.init.xavier_uniform_(torch.empty(self.num_users, width)))
         self.item_embedding = nn.Parameter(nn.init.xavier_uniform_(torch.empty(self.num_items, width)))
         self.propagation = Propagation()
+        self.layer_edit: LayerEdit | None = None
         self.bind(data)
 
     def bind(self, data: InteractionData) -> None:
@@ -52,13 +54,13 @@ class LightGCN(Recommender):
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
         """Mean over layers of the propagated ID embeddings."""
-        final = self._propagate()
+        final = self.id_view()
         return final[: self.num_users], final[self.num_users :]
 
     def loss(self, batch: Batch) -> LossTerms:
         """BPR on the propagated embeddings, L2 on the ego embeddings of the batch."""
         ids = torch.cat([batch.users, batch.positives + self.num_users, batch.negatives + self.num_users])
-        users, positives, negatives = F.embedding(ids, self._propagate()).chunk(3)
+        users, positives, negatives = F.embedding(ids, self.id_view()).chunk(3)
         ego_users = F.embedding(batch.users, self.user_embedding)
         ego_items = F.embedding(torch.cat([batch.positives, batch.negatives]), self.item_embedding)
         return LossTerms(
@@ -74,6 +76,14 @@ class LightGCN(Recommender):
         """Everything is in the ID branch."""
         return {"id": {"user_embedding": [self.user_embedding], "item_embedding": [self.item_embedding]}}
 
-    def _propagate(self) -> Tensor:
+    @property
+    def id_layers(self) -> int:
+        """Propagation steps."""
+        return int(self.options.layers)
+
+    def id_view(self) -> Tensor:
+        """[users + items, d]: the mean over layers, which is the whole model here."""
         ego = torch.cat([self.user_embedding, self.item_embedding])
-        return mean_over_layers(self.propagation, self._adjacency, ego, self.options.layers)
+        return mean_over_edited_layers(
+            self.propagation, self._adjacency, ego, self.options.layers, self.layer_edit
+        )

@@ -39,9 +39,9 @@ from models.content import ItemGraphs, item_graphs
 from models.graph import (
     Propagation,
     interaction_block,
-    mean_over_layers,
     normalised_adjacency,
 )
+from models.layers import LayerEdit, mean_over_edited_layers
 from models.losses import info_nce, l2, triple_bpr
 from models.multimodal import MultimodalRecommender
 from models.stable import aligned_rows, sigmoid
@@ -90,6 +90,7 @@ class MGCN(MultimodalRecommender):
                 nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1, bias=False)
             )
         self.propagation = Propagation()
+        self.layer_edit: LayerEdit | None = None
         self._item_graphs: ItemGraphs | None = None
         self.bind(data)
 
@@ -104,19 +105,19 @@ class MGCN(MultimodalRecommender):
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
         """Content view plus side view of every user and item."""
-        content = self._content_view()
+        content = self.id_view()
         views = [torch.cat([users, items]) for users, items in self._modality_views()]
         return self.split(content + self._side_view(content, views))
 
     def branch_embeddings(self) -> dict[str, tuple[Tensor, Tensor]]:
         """The propagated views before fusion: ``id`` and one per modality, each (users, items)."""
         views = zip(self.modalities, self._modality_views(), strict=True)
-        return {"id": self.split(self._content_view()), **dict(views)}
+        return {"id": self.split(self.id_view()), **dict(views)}
 
     def loss(self, batch: Batch) -> LossTerms:
         """BPR and L2 on the final embeddings, contrast between side and content views."""
         items = torch.cat([batch.positives, batch.negatives])
-        content = F.embedding(torch.cat([batch.users, items + self.num_users]), self._content_view())
+        content = F.embedding(torch.cat([batch.users, items + self.num_users]), self.id_view())
         views = [
             torch.cat([F.embedding(batch.users, view_users), F.embedding(items, view_items)])
             for view_users, view_items in self._modality_views()
@@ -140,17 +141,24 @@ class MGCN(MultimodalRecommender):
             branches["shared"] = {"fusion_attention": list(self.fusion_attention.parameters())}
         return branches
 
+    @property
+    def id_layers(self) -> int:
+        """Propagation steps of the content view."""
+        return int(self.options.layers)
+
+    def id_view(self) -> Tensor:
+        """The content view, [users + items, d]: ID embeddings, propagated over the interaction graph."""
+        ego = torch.cat([self.user_embedding, self.item_embedding])
+        return mean_over_edited_layers(
+            self.propagation, self._adjacency, ego, self.options.layers, self.layer_edit
+        )
+
     def fusion_parameters(self) -> list[nn.Parameter]:
         """Weight matrices (no biases) of projections, purifiers, preference gates and attention."""
         modules: list[nn.Module] = [group for _, group in self._modality_layers()]
         if len(self.modalities) > 1:
             modules.append(self.fusion_attention)
         return [p for module in modules for name, p in module.named_parameters() if name.endswith("weight")]
-
-    def _content_view(self) -> Tensor:
-        """[users + items, d]: the ID embeddings, propagated over the interaction graph."""
-        ego = torch.cat([self.user_embedding, self.item_embedding])
-        return mean_over_layers(self.propagation, self._adjacency, ego, self.options.layers)
 
     def _modality_views(self) -> list[tuple[Tensor, Tensor]]:
         """Per modality: users [U, d] and items [I, d], purified and propagated over its item graph."""

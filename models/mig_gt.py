@@ -37,6 +37,7 @@ from models.diffusion import diffuse, diffusion_graph, drop_edges
 from models.features import FeatureTables, chosen_modalities
 from models.graph import Propagation
 from models.initialisation import normal_table, redraw_normal
+from models.layers import LayerEdit
 from models.losses import triple_bpr, triple_rows
 from models.perceptron import Perceptron
 from models.stable import aligned_columns, aligned_rows
@@ -124,6 +125,7 @@ class MIGGT(Recommender):
         self.encoders = nn.ModuleDict({m: self._encoder(m) for m in self.modalities})
         self.attention = SampledAttention(width, options.attention_dim, options.residual)
         self.propagation = Propagation()
+        self.layer_edit: LayerEdit | None = None
         self.bind(data)
 
     def bind(self, data: InteractionData) -> None:
@@ -142,6 +144,15 @@ class MIGGT(Recommender):
     def branch_embeddings(self) -> dict[str, tuple[Tensor, Tensor]]:
         """The diffused branches before they are summed: ``id`` and one per modality, each (users, items)."""
         return {m: (h[: self.num_users], h[self.num_users :]) for m, h in self._branches().items()}
+
+    @property
+    def id_layers(self) -> int:
+        """Diffusion steps of the ID branch."""
+        return int(self.options.id_hops)
+
+    def id_view(self) -> Tensor:
+        """The diffused ID branch: [users + items, d]."""
+        return self._diffused("id", self._id_start())
 
     def loss(self, batch: Batch) -> LossTerms:
         """BPR and the unsmooth term on the batch, L2 on all final embeddings."""
@@ -200,14 +211,17 @@ class MIGGT(Recommender):
 
     def _branches(self) -> dict[str, Tensor]:
         """Per branch the diffused nodes [users + items, d]."""
-        options = self.options
-        users = self.user_embedding
-        items = users.new_zeros(self.num_items, users.shape[1])
-        starts = {"id": torch.cat([self._dropout(users, options.user_dropout), items])}
+        users, starts = self.user_embedding, {"id": self._id_start()}
         for m in self.modalities:
-            content = self._dropout(self._encoded(m), options.item_dropout)
+            content = self._dropout(self._encoded(m), self.options.item_dropout)
             starts[m] = torch.cat([torch.zeros_like(users), content])
         return {branch: self._diffused(branch, start) for branch, start in starts.items()}
+
+    def _id_start(self) -> Tensor:
+        """Users with dropout, zero rows for the items: [users + items, d]."""
+        users = self.user_embedding
+        items = users.new_zeros(self.num_items, users.shape[1])
+        return torch.cat([self._dropout(users, self.options.user_dropout), items])
 
     def _encoded(self, m: str) -> Tensor:
         """f_m of the present items, zero rows for the withdrawn: [items, d]."""
@@ -224,7 +238,8 @@ class MIGGT(Recommender):
         operator = drop_edges(self._graph, rate) if rate else self._graph.operator
         named = {"id": options.id_hops, "image": options.image_hops, "text": options.text_hops}
         hops = named.get(branch, options.other_hops)
-        return diffuse(self.propagation, operator, start, hops, options.alpha, options.beta)
+        edit = self.layer_edit if branch == "id" else None
+        return diffuse(self.propagation, operator, start, hops, options.alpha, options.beta, edit)
 
     def _sample(self, nodes: int) -> Tensor:
         """Node ids of S present items for every node: LongTensor [nodes, S]."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import bench  # noqa: F401  (puts the checkout on the path before anything else of it is imported)
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -24,7 +26,7 @@ def cells(uri: str | None = None, experiment: str | None = None) -> pd.DataFrame
         of its labels), every option (``method.epochs``), every metric (``test/recall_at_20``). Empty
         where there is none.
     """
-    from bench.frame import options_of
+    from bench.objects.frame import options_of
     from results.names.store import EXPERIMENT, default_uri
     from results.runs.frame import frame, latest, runs
     from results.runs.settings import variants

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 from bench.machine.process import prepare_process
@@ -33,3 +34,12 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _copied_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New stores are copies of one; how one is made is tested in processes (``tests/bench/sweep``)."""
+    if "bench.record.store" in sys.modules:
+        from tests.bench.empty_store import copied
+
+        monkeypatch.setattr("bench.record.store._create", copied)

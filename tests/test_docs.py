@@ -57,7 +57,7 @@ def test_links_between_pages_lead_somewhere() -> None:
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
-GENERATED = ("site/", "leaderboard.md", "card.md", "dataset/card.md", "DIR/card.md")
+GENERATED = ("site/", "report.md", "leaderboard.md", "card.md", "dataset/card.md", "DIR/card.md")
 """Pages that commands write."""
 CITING = ROOT / "results" / "published"
 """Data that cites files of other repositories as its sources."""

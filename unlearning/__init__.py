@@ -33,6 +33,10 @@ METHODS: dict[str, str] = {
     "gif": "unlearning.gif:GIF",
     "ceu": "unlearning.ceu:CEU",
     "idea": "unlearning.idea:IDEA",
+    "gnndelete": "unlearning.gnndelete:GNNDelete",
+    "kookmin": "unlearning.kookmin:Kookmin",
+    "fanchuan": "unlearning.fanchuan:Fanchuan",
+    "seif": "unlearning.seif:SEIF",
 }
 
 GOLD_METHOD = "retrain"

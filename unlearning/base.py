@@ -80,6 +80,9 @@ class Problem:
     whom the returned model will be asked, None for everybody. ``keeps`` is a folder that outlives the cell,
     for what a method would otherwise compute again; what it keeps there of a user is the method's to delete
     when he asks.
+
+    In a stream of requests ``full`` is what the requests before this one left, and ``prepared`` is the state
+    that the method returned with the request before; what was asked earlier is nowhere.
     """
 
     full: InteractionData
@@ -129,6 +132,8 @@ class UnlearnResult:
     in use with the returned one, by role: they are measured and audited as well. ``served`` gives figures
     that are only known once the model was used, by MLflow name; it is called after measuring and auditing.
     What cannot be asked of the model it says itself (``models.capabilities``).
+    ``state`` is what the next request of a stream finds as ``problem.prepared``; how it outlives an
+    interruption: ``UnlearningMethod.packed``.
     """
 
     model: Recommender
@@ -137,6 +142,7 @@ class UnlearnResult:
     notes: dict[str, Any] = field(default_factory=dict)
     beside: dict[str, Recommender] = field(default_factory=dict)
     served: Callable[[], dict[str, float]] | None = None
+    state: Any = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +167,8 @@ class UnlearningMethod(ABC):
     keeps_prepared: ClassVar[bool] = False
     """Whether ``prepare`` returns a ``PreparedState``: then the harness keeps it on disk and prepares once
     for all requests, and the recorded seconds are reported where it was found."""
+    no_stream: ClassVar[str] = ""
+    """Why the method cannot serve one request after another, as the end of a sentence; "" where it can."""
     online_options: ClassVar[frozenset[str]] = frozenset()
     """Options that ``prepare`` does without: it gets their defaults, so that one prepared state serves all
     their values."""
@@ -194,8 +202,40 @@ class UnlearningMethod(ABC):
 
         ``original`` is a private copy, already bound to the graph that
         ``options.graph_at_unlearning`` names: change it in place and return it. This call is what
-        the clock measures (with the binding before it).
+        the clock measures (with the binding before it). In a stream ``original`` is the model that the
+        request before left.
         """
+
+    def packed(self, model: Recommender, state: Any) -> PreparedState | None:
+        """What the harness keeps on disk of a stream between two requests; None where it cannot be kept.
+
+        By default the weights of the backbone that was handed over, with a state that is a ``PreparedState``.
+        Without, an interrupted stream is served again from its first request.
+        """
+        if not (state is None or isinstance(state, PreparedState)):
+            return None
+        own = state or PreparedState({})
+        tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+        tensors |= {f"state.{name}": value for name, value in own.tensors.items()}
+        return PreparedState(tensors, {"has_state": state is not None, "figures": own.figures})
+
+    def unpacked(
+        self, packed: PreparedState, model: Recommender, data: InteractionData
+    ) -> tuple[Recommender, Any]:
+        """Model and state as they were.
+
+        Args:
+            packed: what ``packed`` returned.
+            model: an untrained backbone, bound to ``data``.
+            data: what the requests so far left.
+        """
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "state": {}}
+        for name, value in packed.tensors.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = value
+        model.load_state_dict(parts["model"])
+        state = PreparedState(parts["state"], packed.figures["figures"])
+        return model, state if packed.figures["has_state"] else None
 
 
 def trainable(model: Recommender) -> list[torch.nn.Parameter]:

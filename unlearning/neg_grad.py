@@ -52,9 +52,9 @@ class NegGradOptions(MethodOptions):
     """A pair whose loss has reached it pushes no more, a batch whose median has reached it takes no step,
     and a pass without a step is the last; log 2 is a tie with a random item. Null: none."""
 
-    max_valid_loss: Annotated[float, Field(ge=0, le=1)] | None = 0.05
+    max_valid_loss: Annotated[float, Field(ge=0, le=1)] | None = None
     """Largest relative loss of validation recall@20 among those who stay: the run ends at the first
-    epoch that exceeds it and goes back to the one before. Null: not looked at."""
+    epoch that exceeds it and goes back to the one before. Null: not looked at, as by every other method."""
 
 
 class NegGrad(UnlearningMethod):

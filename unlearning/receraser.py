@@ -15,14 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
 
 from datasets.interactions import InteractionData
 from models.base import Recommender
-from unlearning.base import Problem, Recorder, Setting, UnlearningMethod, UnlearnResult
+from unlearning import shard_state
+from unlearning.base import PreparedState, Problem, Recorder, Setting, UnlearningMethod, UnlearnResult
 from unlearning.combiner import Attention
 from unlearning.combiner_fit import fit, told
 from unlearning.distillation import frozen
@@ -109,11 +110,26 @@ class RecEraser(UnlearningMethod):
 
     def unlearn(self, original: Recommender, problem: Problem, recorder: Recorder) -> UnlearnResult:
         """Retrain the touched shards on the retain set and fit a fresh combiner; ``original`` is not used."""
-        options, partition = self.options, problem.prepared.partition
+        options = self.options
         done = retrained_shards(problem, recorder, options.shard_epochs, original.multimodal)
-        ensemble = self._combined(problem.retain, partition, done.state.models(), done.state.seed)
-        fit(ensemble, problem.retain, options, done.state.seed, problem.batch_size, told(recorder))
-        return UnlearnResult(ensemble, notes={**done.notes()})
+        state = done.state
+        ensemble = self._combined(problem.retain, state.partition, state.models(), state.seed)
+        fit(ensemble, problem.retain, options, state.seed, problem.batch_size, told(recorder))
+        return UnlearnResult(ensemble, notes={**done.notes()}, state=state)
+
+    def packed(self, model: Recommender, state: Any) -> PreparedState | None:
+        """Shards and combiner."""
+        assert isinstance(model, ShardEnsemble)
+        return shard_state.packed(state, model)
+
+    def unpacked(
+        self, packed: PreparedState, model: Recommender, data: InteractionData
+    ) -> tuple[Recommender, Any]:
+        """The inverse; ``model`` serves as the build of every shard."""
+        state = shard_state.unpacked(packed, model)
+        ensemble = self._combined(data, state.partition, state.models(), state.seed)
+        shard_state.load_combiner(ensemble, packed)
+        return ensemble, state
 
     def _partition(self, original: Recommender, setting: Setting) -> Partition:
         options, seed = self.options, setting.generator.initial_seed()

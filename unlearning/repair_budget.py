@@ -6,9 +6,9 @@ the data. There the sample is of whole users; here it is of pairs, through the o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import torch
 
-from datasets.sampling import Batch
+from datasets.sampling import TripleSampler
 from unlearning.base import Problem
 from unlearning.options import RepairExamples
 
@@ -24,9 +24,8 @@ def repair_size(examples: RepairExamples, problem: Problem) -> int:
     return min(asked, int(SHARE * problem.full.train.shape[1]), retained)
 
 
-def repair_batches(problem: Problem, count: int, batch_size: int) -> Iterator[Batch]:
-    """``count`` retain examples, drawn without replacement, in batches (the last may be short)."""
-    left = count
-    for batch in problem.retain_sampler().epoch(batch_size, -(-count // batch_size)):
-        yield Batch(*(ids[:left] for ids in batch))
-        left -= len(batch.users)
+def repair_sampler(problem: Problem, count: int) -> TripleSampler:
+    """Triples of ``count`` retain pairs, drawn once; each pass goes over the same pairs."""
+    retained, generator = problem.retain.train, problem.generator
+    chosen = torch.randperm(retained.shape[1], generator=generator, device=retained.device)[:count]
+    return TripleSampler(retained[:, chosen], retained, problem.retain.num_items, generator)

@@ -42,9 +42,9 @@ class RRLOptions(MethodOptions):
     """Mean reverse loss of a batch at which no step is taken; log 2 is a tie with random items,
     below it they win."""
 
-    max_valid_loss: Annotated[float, Field(ge=0, le=1)] | None = 0.05
+    max_valid_loss: Annotated[float, Field(ge=0, le=1)] | None = None
     """Largest relative loss of validation recall@20 among those who stay: the run ends at the first
-    epoch that exceeds it and goes back to the one before. Null: not looked at."""
+    epoch that exceeds it and goes back to the one before. Null: not looked at, as by every other method."""
 
     damping: Annotated[float, Field(gt=0)] = 0.1
     """Added to the Fisher information in units of its mean over the entries it reaches; large values

@@ -52,6 +52,9 @@ class ScaleGUN(UnlearningMethod):
     """Edge removal and a Newton step, without certificate."""
 
     Options = ScaleGUNOptions
+    no_stream = (
+        "its head is fitted once to the trained model, and no second step on a moved head is published"
+    )
     options: ScaleGUNOptions
 
     def check(self, model: Recommender) -> None:

@@ -15,14 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from models.base import Recommender
-from unlearning.base import Problem, Recorder, Setting, UnlearningMethod, UnlearnResult
+from unlearning import shard_state
+from unlearning.base import PreparedState, Problem, Recorder, Setting, UnlearningMethod, UnlearnResult
 from unlearning.combiner import SharedUser, Weights
 from unlearning.ensemble import ShardEnsemble
 from unlearning.options import ShardOptions
@@ -78,11 +79,25 @@ class SISA(UnlearningMethod):
 
     def unlearn(self, original: Recommender, problem: Problem, recorder: Recorder) -> UnlearnResult:
         """Retrain the touched shards on the retain set; ``original`` is not used."""
-        partition = problem.prepared.partition
         done = retrained_shards(problem, recorder, self.options.shard_epochs, original.multimodal)
-        ensemble = self._served(problem.retain, partition, done.state.models())
+        state = done.state
+        ensemble = self._served(problem.retain, state.partition, state.models())
         recorder.epoch(ensemble)
-        return UnlearnResult(ensemble, notes={**done.notes()})
+        return UnlearnResult(ensemble, notes={**done.notes()}, state=state)
+
+    def packed(self, model: Recommender, state: Any) -> PreparedState | None:
+        """Shards and combiner."""
+        assert isinstance(model, ShardEnsemble)
+        return shard_state.packed(state, model)
+
+    def unpacked(
+        self, packed: PreparedState, model: Recommender, data: InteractionData
+    ) -> tuple[Recommender, Any]:
+        """The inverse; ``model`` serves as the build of every shard."""
+        state = shard_state.unpacked(packed, model)
+        ensemble = self._served(data, state.partition, state.models())
+        shard_state.load_combiner(ensemble, packed)
+        return ensemble, state
 
     def _served(
         self, data: InteractionData, partition: Partition, models: Mapping[int, Recommender]

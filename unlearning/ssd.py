@@ -20,7 +20,15 @@ from torch import Tensor
 
 from datasets.sampling import TripleSampler
 from models.base import Recommender
-from unlearning.base import Problem, Recorder, Setting, UnlearningMethod, UnlearnResult, trainable
+from unlearning.base import (
+    PreparedState,
+    Problem,
+    Recorder,
+    Setting,
+    UnlearningMethod,
+    UnlearnResult,
+    trainable,
+)
 from unlearning.fisher import diagonal_fisher
 from unlearning.options import MethodOptions
 
@@ -51,21 +59,23 @@ class SSD(UnlearningMethod):
     Options = SSDOptions
     options: SSDOptions
 
-    def prepare(self, original: Recommender, setting: Setting) -> list[Tensor]:
+    def prepare(self, original: Recommender, setting: Setting) -> PreparedState:
         """I_D, before any request: the original on its full graph."""
         options, data = self.options, setting.data
         sampler = TripleSampler(data.train, data.train, data.num_items, setting.generator)
         batches = sampler.epoch(setting.batch_size, options.data_batches)
-        return diagonal_fisher(original, batches, options.fisher, setting.generator)
+        found = diagonal_fisher(original, batches, options.fisher, setting.generator)
+        return PreparedState({str(place): values for place, values in enumerate(found)})
 
     def unlearn(self, original: Recommender, problem: Problem, recorder: Recorder) -> UnlearnResult:
         """Measure I_F and dampen in place; ``notes`` gives the share of dampened entries."""
         options = self.options
         batches = problem.forget_sampler().epoch(problem.batch_size)
         on_forget = diagonal_fisher(original, batches, options.fisher, problem.generator, recorder)
-        share = dampen(original, problem.prepared, on_forget, options.alpha, options.dampening)
+        on_data = [problem.prepared.tensors[str(place)] for place in range(len(on_forget))]
+        share = dampen(original, on_data, on_forget, options.alpha, options.dampening)
         recorder.epoch(original, {"dampened_share": share})
-        return UnlearnResult(original, notes={"dampened_share": share})
+        return UnlearnResult(original, notes={"dampened_share": share}, state=problem.prepared)
 
 
 @torch.no_grad()

@@ -197,9 +197,8 @@ class UnlearnRec(UnlearningMethod):
             "request_emptied_users": share_of_emptied_users(request, problem.retain),
             "tables": len(influence.names),
         }
-        return UnlearnResult(
-            original, notes=notes | {f"pretrain_{k}": v for k, v in prepared.figures.items()}
-        )
+        notes |= {f"pretrain_{k}": v for k, v in prepared.figures.items()}
+        return UnlearnResult(original, notes=notes, state=prepared)
 
     def _influence(self, model: Recommender, seed: int) -> Influence:
         """Encoders at their start: no influence, rates of twice the learning rate."""

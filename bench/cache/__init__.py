@@ -3,4 +3,4 @@ models, item graphs and other tensors by key, checked before use, and the care f
 Deleting it loses no result.
 """
 
-__all__ = ["care", "content", "item_graphs", "models", "prepared"]
+__all__ = ["care", "content", "item_graphs", "models", "prepared", "store"]

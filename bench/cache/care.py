@@ -6,6 +6,8 @@ Whatever is removed was either half-written by a process that is gone (its lock 
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import shutil
 import sys
 import time
@@ -17,16 +19,25 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.cache.models import TRAINING
 from bench.cache.store import ITEM_GRAPHS, KINDS, MODELS, RECORD, SEAL, Damaged, Kind, checked_record, sealed
 from bench.config.schema import TrackingConfig
 from bench.disk.files import read_json
-from bench.disk.locks import held_if_free, lock_file
-from bench.record.names import KIND_TAG
+from bench.disk.locks import held_if_free, lock_file, remove_free
+from bench.disk.owned import MARK, is_claimed
+from bench.record.names import GOLD_KEYS_TAG, KIND_TAG
 from bench.record.owner import why_gone
+from datasets.errors import InputError
 
 SECONDS_PER_DAY = 86_400
 TEMPORARY_SECONDS = 3600.0
 """A temporary file without a lock is left over when nobody touched it for so long."""
+ASIDE = re.compile(r"\.damaged-\d+$")
+BESIDE = re.compile(r"\.[\w.-]+\.[0-9a-f]{16}")
+LOCK = re.compile(r"(cell-|tune-)?[0-9a-z]+\.lock")
+STATE_OF_TRAINING = re.compile(r"[0-9a-f]{24}\.safetensors")
+STATE = re.compile(r".+-\d+\.json")
+"""Names that Lethe gives (``bench/disk``): set aside, in the making, locks, states of processes."""
 HALF_WRITTEN_SECONDS = 5.0
 """After which a state that cannot be read is nobody's: a living process writes it in a moment."""
 
@@ -47,7 +58,7 @@ class Entry:
     @property
     def is_set_aside(self) -> bool:
         """Whether it was found damaged before."""
-        return ".damaged-" in self.folder.name
+        return ASIDE.search(self.folder.name) is not None
 
 
 def entries(cache: Path) -> list[Entry]:
@@ -56,7 +67,7 @@ def entries(cache: Path) -> list[Entry]:
         (kind, path)
         for kind in KINDS
         for path in sorted((cache / kind.folder).glob("[!.]*"))
-        if path.is_dir()
+        if path.is_dir() and (ASIDE.search(path.name) or (path / RECORD).exists())
     ]
     return [
         Entry(
@@ -80,13 +91,19 @@ def damage(entry: Entry) -> str | None:
 
 
 def remove_leftovers(cache: Path) -> list[Path]:
-    """Remove what dead processes left: half-written entries, lock files, states, temporary files."""
+    """Remove what dead processes left: half-written entries, lock files, states, temporary files.
+
+    Nothing in a folder that is not marked as a cache, and nothing that is not named as Lethe names it.
+    """
+    if not is_claimed(cache):
+        return []
     removed = list(_half_written(cache))
-    for path in (cache / "locks").glob("*.lock"):
-        with held_if_free(path) as free:
-            removed += [path] if free else []
-    states = [path for path in (cache / "progress").glob("*.json") if _is_left_over(path)]
-    temporary = [path for path in (cache / "data").glob(".*") if _silent_seconds(path) > TEMPORARY_SECONDS]
+    removed += remove_free(cache / "locks", LOCK)
+    states = [path for path in _named(cache / "progress", STATE) if _is_left_over(path)]
+    temporary = [path for path in _named(cache / "data", BESIDE) if _silent_seconds(path) > TEMPORARY_SECONDS]
+    temporary += [
+        path for path in _named(cache / TRAINING, BESIDE) if _silent_seconds(path) > TEMPORARY_SECONDS
+    ]
     for path in states + temporary:
         path.unlink(missing_ok=True)
         removed.append(path)
@@ -100,7 +117,15 @@ def prune(cache: Path, days: float | None, keep: set[str] | None, dry: bool) -> 
         keep: keys of models to keep whatever their age; None removes by age alone. Item graphs and prepared
             states are named by no run: they go by age.
         dry: remove nothing, only say what would go.
+
+    Raises:
+        InputError: for a folder that is not marked as a cache.
     """
+    if not is_claimed(cache):
+        raise InputError(
+            f"--dir={cache} is not marked as a cache of Lethe by a file {MARK}, so nothing in it is removed: "
+            "name the folder of cache.dir."
+        )
     removed = []
     for entry in entries(cache):
         old = days is not None and entry.days > days
@@ -113,18 +138,51 @@ def prune(cache: Path, days: float | None, keep: set[str] | None, dry: bool) -> 
     return removed
 
 
-def referenced(tracking: TrackingConfig) -> set[str]:
-    """Keys of the models that finished cells of an experiment were computed from."""
-    from bench.record.store import Store
+def prune_training(cache: Path, days: float | None, dry: bool) -> list[Path]:
+    """Remove the states of trainings that nobody went on with for ``days``; those it removed."""
+    removed = []
+    for path in _named(cache / TRAINING, STATE_OF_TRAINING):
+        if days is not None and _silent_seconds(path) > days * SECONDS_PER_DAY:
+            with held_if_free(lock_file(cache, path.stem)) as free:
+                if free and not dry:
+                    path.unlink()
+                removed += [path] if free else []
+    return removed
 
-    runs = Store(tracking).runs("attributes.status = 'FINISHED'")
+
+def referenced(tracking: TrackingConfig) -> set[str]:
+    """Keys of the models that finished cells of an experiment were computed from.
+
+    Raises:
+        InputError: where there is no such experiment, or no finished cell in it: then every model would go.
+    """
+    from bench.record.store import existing
+
+    store = existing(tracking)
+    runs = store.runs("attributes.status = 'FINISHED'") if store else []
     tags = [run.data.tags for run in runs if run.data.tags.get(KIND_TAG) == "cell"]
-    return {own[f"lethe.{role}_key"] for own in tags for role in ("original", "gold")}
+    if not tags:
+        what = "has no finished cell" if store else "is not there"
+        raise InputError(
+            f"experiment={tracking.experiment} {what} in {tracking.uri}, so every model would be "
+            "removed: check "
+            "--tracking-uri, MLFLOW_TRACKING_URI and --experiment, or remove by age with --older-than."
+        )
+    keys = {own[f"lethe.{role}_key"] for own in tags for role in ("original", "gold")}
+    return keys | {key for own in tags for key in own.get(GOLD_KEYS_TAG, "").split()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 1 if ``verify`` found damage."""
+    """The command line; 1 if ``verify`` found damage, 2 if the input is wrong."""
     options = _parser().parse_args(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _main(options)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _main(options: argparse.Namespace) -> int:
     console = Console()
     found = entries(options.dir)
     if options.verb == "list":
@@ -153,6 +211,8 @@ def _prune(options: argparse.Namespace, console: Console) -> int:
         for path in remove_leftovers(options.dir):
             console.print(f"removed leftover {path}", soft_wrap=True)
     removed = prune(options.dir, options.older_than, keep, options.dry)
+    for path in prune_training(options.dir, options.older_than, options.dry):
+        console.print(f"training state {path.stem}", soft_wrap=True)
     console.print(_table(removed))
     verb = "would be removed" if options.dry else "removed"
     console.print(f"{_summary(removed)} {verb}")
@@ -175,7 +235,11 @@ def _parser() -> argparse.ArgumentParser:
         "--unreferenced", action="store_true", help="models that no finished cell of the experiment names"
     )
     pruning.add_argument("--dry", action="store_true", help="only say what would be removed")
-    pruning.add_argument("--tracking-uri", default="sqlite:///mlflow.db", help="store for --unreferenced")
+    pruning.add_argument(
+        "--tracking-uri",
+        default=os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db"),
+        help="store for --unreferenced (default: %(default)s)",
+    )
     pruning.add_argument("--experiment", default="lethe", help="experiment for --unreferenced")
     return parser
 
@@ -197,12 +261,17 @@ def _table(found: Sequence[Entry]) -> Table:
 
 def _half_written(cache: Path) -> Iterator[Path]:
     """Remove folders that a process was writing when it died: the lock of their key is free."""
-    for folder in [folder for kind in KINDS for folder in (cache / kind.folder).glob(".*")]:
+    for folder in [folder for kind in KINDS for folder in _named(cache / kind.folder, BESIDE)]:
         key = folder.name[1:].partition(".")[0]
         with held_if_free(lock_file(cache, key)) as free:
             if free:
                 shutil.rmtree(folder, ignore_errors=True)
                 yield folder
+
+
+def _named(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
+    """What is in a folder under a name of this form."""
+    return sorted(path for path in folder.glob("*") if pattern.fullmatch(path.name))
 
 
 def _summary(found: Sequence[Entry]) -> str:

@@ -46,7 +46,8 @@ class Kind:
 MODELS = Kind("models", "model", "weights")
 ITEM_GRAPHS = Kind("item_graphs", "item graph", "graph")
 PREPARED = Kind("prepared", "prepared state", "state")
-KINDS = (MODELS, ITEM_GRAPHS, PREPARED)
+STREAMS = Kind("streams", "stream", "state")
+KINDS = (MODELS, ITEM_GRAPHS, PREPARED, STREAMS)
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,3 @@
 """One cell: the setting (data, request, graphs, original, gold), unlearning, measuring, and its record."""
 
-__all__ = ["run", "saved", "setting", "unlearn"]
+__all__ = ["pipeline", "run", "setting", "unlearn", "workshop"]

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from bench.audits.base import AuditContext, Audited, run_audits
 from bench.audits.statistics import mean_with_interval
 from bench.cell.setting import CellSetting, SettingStage
-from bench.cell.unlearn import Unlearned, UnlearnStage, repair_reason, users_of
+from bench.cell.unlearn import Spent, Unlearned, UnlearnStage, repair_reason, users_of
 from bench.config.registry import load_class
 from bench.config.schema import CellConfig
 from bench.machine.devices import describe
@@ -35,6 +36,7 @@ from bench.train.loop import TrainingRecord
 from datasets.requests import DeletionRequest
 from models.base import Recommender
 from unlearning import GOLD_METHOD
+from unlearning.base import Workshop
 
 CONTENDED_BELOW = 0.8
 """Processor share of a clock under which its seconds are those of a machine that had other things to do."""
@@ -66,16 +68,8 @@ class CellPipeline:
         """Run the cell. Nothing is recorded in MLflow here."""
         with deterministic(self.config.run.deterministic):
             setting = self.setting.load()
-            rules, users = self.config.evaluate, users_of(self.config, setting)
-            yardstick = Measurement(
-                setting.full,
-                setting.retain,
-                setting.request,
-                rules.chunk_scores,
-                rules.candidates,
-                rules.lists,
-                users,
-            )
+            users = users_of(self.config, setting)
+            yardstick = yardstick_of(self.config, setting, users)
             probe = yardstick.trajectory_point if self.config.evaluate.trajectory else None
             phase("unlearning")
             unlearned = self.unlearning.run(setting, probe)
@@ -95,8 +89,17 @@ class CellPipeline:
             figures |= {f"{role}/{name}": value for name, value in others.items()}
         if users is not None:
             figures |= intervals(measured.per_user, self.config.seed)
-        audited = self._audited(setting, {"": model, **beside}, users)
-        figures |= audited.metrics | self._costs(unlearned, setting.gold.record)
+        workshop = self.unlearning.workshop(Stopwatch(self.setting.device))  # off the method's clock
+        audited = audited_by(self.config, setting, {"": model, **beside}, workshop, users)
+        figures |= audited.metrics
+        served = unlearned.result.served
+        figures |= costs_of(
+            self.config,
+            unlearned.spent,
+            setting.gold.record,
+            self.setting.device,
+            {} if served is None else served(),
+        )
         reasons = measured.not_applicable | audited.not_applicable
         if self.config.applied_repair.batches and repair_reason(model):
             reasons["repair"] = repair_reason(model)
@@ -111,68 +114,84 @@ class CellPipeline:
             audited.arrays,
         )
 
-    def _audited(
-        self, setting: CellSetting, models: Mapping[str, Recommender], users: Tensor | None
-    ) -> Audited:
-        options = self.config.audit.options
-        kinds = [
-            partial(load_class("audit", name), options=options[name]) for name in self.config.audit.audits
-        ]
-        if not kinds:
-            return Audited()
-        phase("auditing")
-        references = {"original": setting.original.model, "gold": setting.gold.model}
-        workshop = self.unlearning.workshop(Stopwatch(self.setting.device))  # off the method's clock
-        context = AuditContext(
-            setting.full,
-            setting.retain,
-            setting.request,
-            self.config.seed,
-            self.config.evaluate.chunk_scores,
-            self.config.train,
-            references,
-            lambda data, purpose: workshop.trained(data, purpose).model,
-            self.config.evaluate.candidates,
-            users,
-        )
-        return run_audits(kinds, {**models, **references}, context)
 
-    def _costs(self, unlearned: Unlearned, gold: TrainingRecord) -> dict[str, float]:
-        """Seconds and device-free cost (docs/protocol.md); what is not known is absent.
-
-        Gold as a method is its recorded training, by every clock and count.
-        """
-        own: Unlearned | TrainingRecord = unlearned
-        if self.config.method.name == GOLD_METHOD:
-            own = gold
-        costs = {
-            "time/unlearn_seconds": unlearned.online_seconds,
-            "time/offline_seconds": unlearned.offline_seconds,
-            "time/warmup_seconds": unlearned.warmup_seconds,
-            "time/gold_train_seconds": gold.seconds,
-            "time/gold_train_seconds_to_best": gold.seconds_to_best,
-            "time/processor_share": own.processor_share,
-            "cost/unlearn_examples": unlearned.recorder.num_examples,
-            "cost/unlearn_steps": unlearned.recorder.num_steps,
-            "cost/unlearn_propagations": own.propagations,
-            "cost/gold_examples": gold.examples,
-            "cost/gold_steps": gold.steps,
-            "cost/gold_propagations": gold.propagations,
-        }
-        if unlearned.online_seconds > 0 and gold.device == describe(self.setting.device):
-            costs |= {SPEEDUP: 1.0, SPEEDUP_TO_END: 1.0} if own is gold else speedups(unlearned, gold)
-            costs[CONTENDED] = contended(own.processor_share, gold.processor_share)
-        if unlearned.result.served is not None:
-            served = unlearned.result.served()
-            lists = break_even_lists(gold.seconds_to_best - (unlearned.online_seconds or 0.0), served)
-            costs |= served | lists
-        return {name: float(value) for name, value in costs.items() if value is not None}
+def yardstick_of(
+    config: CellConfig, setting: CellSetting, users: Tensor | None, watched: Tensor | None = None
+) -> Measurement:
+    """What is measured on any model of a request; ``users`` and ``watched`` as ``Measurement`` has them."""
+    rules = config.evaluate
+    own = rules.chunk_scores, rules.candidates, rules.lists, users, watched
+    return Measurement(setting.full, setting.retain, setting.request, *own)
 
 
-def speedups(unlearned: Unlearned, gold: TrainingRecord) -> dict[str, float]:
-    """Gold's seconds over the method's, and the number of requests after which a preparation has paid off:
-    absent where there was none, or where retraining is as fast."""
-    online, offline = unlearned.online_seconds, unlearned.offline_seconds
+def audited_by(
+    config: CellConfig,
+    setting: CellSetting,
+    models: Mapping[str, Recommender],
+    workshop: Workshop,
+    users: Tensor | None,
+) -> Audited:
+    """The audits of a cell on what its method left, by role ("" is the model), the original and gold."""
+    options = config.audit.options
+    kinds = [partial(load_class("audit", name), options=options[name]) for name in config.audit.audits]
+    if not kinds:
+        return Audited()
+    phase("auditing")
+    references = {"original": setting.original.model, "gold": setting.gold.model}
+    context = AuditContext(
+        setting.full,
+        setting.retain,
+        setting.request,
+        config.seed,
+        config.evaluate.chunk_scores,
+        config.train,
+        references,
+        lambda data, purpose: workshop.trained(data, purpose).model,
+        config.evaluate.candidates,
+        users,
+    )
+    return run_audits(kinds, {**models, **references}, context)
+
+
+def costs_of(
+    config: CellConfig,
+    spent: Spent,
+    gold: TrainingRecord,
+    device: torch.device,
+    served: Mapping[str, float],
+) -> dict[str, float]:
+    """Seconds and device-free cost (docs/protocol.md); what is not known is absent.
+
+    Gold as a method is its recorded training, by every clock and count. ``served`` are figures of a model's
+    use, by MLflow name.
+    """
+    own: Spent | TrainingRecord = gold if config.method.name == GOLD_METHOD else spent
+    costs = {
+        "time/unlearn_seconds": spent.online_seconds,
+        "time/offline_seconds": spent.offline_seconds,
+        "time/warmup_seconds": spent.warmup_seconds,
+        "time/gold_train_seconds": gold.seconds,
+        "time/gold_train_seconds_to_best": gold.seconds_to_best,
+        "time/processor_share": own.processor_share,
+        "cost/unlearn_examples": spent.examples,
+        "cost/unlearn_steps": spent.steps,
+        "cost/unlearn_propagations": own.propagations,
+        "cost/gold_examples": gold.examples,
+        "cost/gold_steps": gold.steps,
+        "cost/gold_propagations": gold.propagations,
+    }
+    if spent.online_seconds > 0 and gold.device == describe(device):
+        costs |= {SPEEDUP: 1.0, SPEEDUP_TO_END: 1.0} if own is gold else speedups(spent, gold)
+        costs[CONTENDED] = contended(own.processor_share, gold.processor_share)
+    if served:
+        costs |= {**served, **break_even_lists(gold.seconds_to_best - spent.online_seconds, served)}
+    return {name: float(value) for name, value in costs.items() if value is not None}
+
+
+def speedups(spent: Spent, gold: TrainingRecord) -> dict[str, float]:
+    """Gold's seconds over the method's, per request, and the number of requests after which a preparation has
+    paid off: absent where there was none, or where retraining is as fast."""
+    online, offline = spent.online_seconds / spent.requests, spent.offline_seconds
     found = {SPEEDUP: gold.seconds_to_best / online, SPEEDUP_TO_END: gold.seconds / online}
     if offline > 0 and online < gold.seconds_to_best:
         found[BREAK_EVEN] = offline / (gold.seconds_to_best - online)

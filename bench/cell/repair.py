@@ -8,7 +8,7 @@ the others are held against.
 
 from __future__ import annotations
 
-from bench.config.schema import RepairConfig
+from bench.train.options import RepairConfig
 from models.base import Recommender
 from unlearning.base import Problem, Recorder
 from unlearning.reverse_repair import Repair

@@ -9,16 +9,17 @@ from __future__ import annotations
 import dataclasses
 import logging
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
 from bench.cache.item_graphs import ItemGraphCache
 from bench.cache.models import CachedModel, ModelCache
 from bench.cell.workshop import fresh_model
-from bench.config.schema import as_json
+from bench.config.schema import CellConfig, as_json
 from bench.machine.devices import resolve, share_threads
 from bench.plan.dataset import in_words, read_checked, reader_of
+from bench.plan.keys import gold_key
 from bench.plan.planner import PlannedCell
-from bench.plan.request import draw
+from bench.plan.request import content_of, draw
 from bench.record.progress import phase, progress
 from bench.train.loop import TrainingRecord, train
 from datasets.interactions import InteractionData, to_torch
@@ -36,21 +37,27 @@ def without_test(data: InteractionData) -> InteractionData:
 
 
 @dataclass(frozen=True)
-class CellSetting:
-    """What a method, its evaluation and its audits start from.
-
-    ``full`` and ``retain`` are the data before and after ``request``, each with its own item graphs.
-    """
+class RequestSetting:
+    """What a method starts from: ``full`` and ``retain`` are the data before and after ``request``, each with
+    its own item graphs, ``original`` the model to unlearn from. ``gold`` is None where no reference system
+    asks for it: at a request of a stream."""
 
     full: InteractionData
     retain: InteractionData
     request: DeletionRequest
     original: CachedModel
-    gold: CachedModel
+    gold: CachedModel | None
 
-    def without_test(self) -> CellSetting:
+    def without_test(self) -> Self:
         """The same as a method, and the selection of its options, may see it."""
         return dataclasses.replace(self, full=without_test(self.full), retain=without_test(self.retain))
+
+
+@dataclass(frozen=True)
+class CellSetting(RequestSetting):
+    """The same with gold beside it: what evaluation and audits start from."""
+
+    gold: CachedModel
 
 
 class SettingStage:
@@ -61,7 +68,7 @@ class SettingStage:
         self._config, self._keys, self._summary = config, cell.keys, cell.summary
         share_threads(config.run.threads, config.launch.jobs)
         self.device = resolve(config.device)
-        self.models = ModelCache(config.cache.dir)
+        self.models = ModelCache(config.cache.dir, config.cache.training_seconds)
         self.graphs = ItemGraphCache(config.cache.dir, config.backbone, config.data_name)
 
     def data(self) -> tuple[InteractionData, InteractionData]:
@@ -73,17 +80,31 @@ class SettingStage:
         """The whole setting."""
         read, request = self._read()
         full, retain = self._data_of("original", read, request), self._data_of("gold", read, request)
-        original, gold = self._trained("original", full), self._trained("gold", retain)
+        original, gold = self._trained("original", full), self._gold(retain, request)
         return CellSetting(full, retain, request, original, gold)
 
-    def train(self, role: Role) -> None:
+    def train(self, role: str) -> None:
         """Only see to it that one model is in the cache."""
-        self._trained(role, self._data_of(role, *self._read()))
+        read, request = self._read()
+        if role == "original":
+            self._trained("original", self._data_of("original", read, request))
+        else:
+            self._gold(self._data_of("gold", read, request), request)
 
-    def _read(self) -> tuple[InteractionData, DeletionRequest]:
+    def _gold(self, retain: InteractionData, request: DeletionRequest) -> CachedModel:
+        """Gold under the request's key, or under that of whatever leaves the same data."""
+        if not request.forget.numel() and not request.users.numel() and not request.items.numel():
+            return self._trained("gold", retain)
+        same = gold_key(self._config, self._keys.data, content_of(request), self.device.type)
+        return self._trained("gold", retain, same=same)
+
+    def _read_data(self) -> InteractionData:
         phase("reading data")
         log.info("%s", in_words(self._config.dataset.name, self._summary))
-        read = to_torch(read_checked(reader_of(self._config)), self._keys.data).to(self.device)
+        return to_torch(read_checked(reader_of(self._config)), self._keys.data).to(self.device)
+
+    def _read(self) -> tuple[InteractionData, DeletionRequest]:
+        read = self._read_data()
         return read, draw(self._config.regime, read)
 
     def _data_of(self, role: Role, read: InteractionData, request: DeletionRequest) -> InteractionData:
@@ -91,25 +112,34 @@ class SettingStage:
         are attached only once the request was applied."""
         return self.graphs.attach(read if role == "original" else request.apply(read))
 
-    def _trained(self, role: Role, data: InteractionData) -> CachedModel:
-        config, key = self._config, self._keys.original if role == "original" else self._keys.gold
+    def _trained(
+        self, role: Role, data: InteractionData, key: str | None = None, same: str | None = None
+    ) -> CachedModel:
+        """The model of a role, under the role's own key or a given one; ``same`` is another key of it."""
+        config = self._config
+        key = key or (self._keys.original if role == "original" else self._keys.gold)
 
         def run(model: Recommender) -> TrainingRecord:
             with progress(f"training {role} {config.backbone.name} on {config.dataset.name}") as shown:
                 spent = self.graphs.seconds(data)
                 limit = config.evaluate.chunk_scores
-                return train(model, data, config.train, config.seed, limit, shown, spent)
+                checkpoint = self.models.checkpoint(key)
+                return train(model, data, config.train, config.seed, limit, shown, spent, checkpoint)
 
         about = {
             "role": role,
             "dataset": config.dataset.name,
             "backbone": config.backbone.identity(),
             "train": as_json(config.train),
-            "regime": as_json(config.regime) if role == "gold" else None,
+            "regime": _asked(config) if role == "gold" else None,
             "seed": config.seed,
         }
         model = fresh_model(config.backbone, data, config.seed)
-        found = self.models.get_or_train(key, model, run, about)
+        found = self.models.get_or_train(key, model, run, about, same)
         verb = "found in the cache" if found.found else f"trained in {found.record.seconds:.1f} s"
         log.info("%s %s: %s (valid recall@20 %.4f)", role, key, verb, found.record.best_recall)
         return found
+
+
+def _asked(config: CellConfig) -> dict[str, Any]:
+    return as_json(config.stream if config.stream.streams else config.regime)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,9 @@ from torch import Tensor
 
 from bench.cache.models import CachedModel
 from bench.cache.prepared import Prepared, PreparedCache, preparing
-from bench.cell.recorder import Probe, TrajectoryRecorder
+from bench.cell.recorder import Lent, Probe, TrajectoryRecorder
 from bench.cell.repair import repair_stage
-from bench.cell.setting import CellSetting, SettingStage
+from bench.cell.setting import RequestSetting, SettingStage
 from bench.cell.workshop import CellWorkshop
 from bench.config.registry import load_class
 from bench.config.schema import CellConfig, Choice, as_json
@@ -35,7 +34,6 @@ from bench.plan.planner import PlannedCell
 from bench.train.loop import warm_up
 from bench.train.objective import matmul_precision
 from datasets.errors import place
-from datasets.interactions import InteractionData
 from models.base import Recommender
 from models.capabilities import Capability, reason_against
 from unlearning import REFERENCE_METHODS
@@ -65,6 +63,20 @@ class WrongResult(TypeError):
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What unlearning took, in seconds and without a device, over ``requests`` requests."""
+
+    online_seconds: float
+    offline_seconds: float
+    warmup_seconds: float
+    examples: int
+    steps: int
+    propagations: int | None
+    processor_share: float | None
+    requests: int = 1
+
+
+@dataclass(frozen=True)
 class Unlearned:
     """What a method left, and what it took.
 
@@ -81,9 +93,22 @@ class Unlearned:
     propagations: int | None
     processor_share: float | None
 
+    @property
+    def spent(self) -> Spent:
+        """What it took."""
+        return Spent(
+            self.online_seconds,
+            self.offline_seconds,
+            self.warmup_seconds,
+            self.recorder.num_examples,
+            self.recorder.num_steps,
+            self.propagations,
+            self.processor_share,
+        )
+
 
 class UnlearnStage:
-    """Runs the method of a cell.
+    """Runs the method of a cell, on its one request or on each of a stream.
 
     Args:
         cell: its method and options.
@@ -95,9 +120,24 @@ class UnlearnStage:
         self._data_key, self._original_key = cell.keys.data, cell.keys.original
         self._states = PreparedCache(cell.config.cache.dir)
         self._graphs, self._models, self._device = stage.graphs, stage.models, stage.device
+        self._lent = Lent()
 
-    def run(self, setting: CellSetting, probe: Probe | None) -> Unlearned:
-        """Unlearn. ``probe`` measures each epoch, off the clock.
+    def run(
+        self,
+        setting: RequestSetting,
+        probe: Probe | None,
+        number: int = 0,
+        state: Any = None,
+        thorough: bool = True,
+    ) -> Unlearned:
+        """Unlearn.
+
+        Args:
+            setting: of the request; later than the first, its original is handed over and changed in place.
+            probe: measures each epoch, off the clock.
+            number: of the request in its stream, from 0. Before the first the method may prepare.
+            state: what the method handed to this request, later than the first.
+            thorough: whether all content that the method was lent is read again.
 
         Raises:
             UnlearningDiverged: if the weights that are left are not finite.
@@ -106,13 +146,13 @@ class UnlearnStage:
         """
         lent = setting.without_test()
         method: UnlearningMethod = load_class("method", self._config.method.name)(self._config.method.options)
-        prepared, offline_seconds = self._prepared(method, lent)
+        prepared, offline_seconds = self._prepared(method, lent) if number == 0 else (state, 0.0)
         watch = Stopwatch(self._device)
-        problem = dataclasses.replace(self._problem(lent, watch), prepared=prepared)
+        problem = dataclasses.replace(self._problem(lent, watch, number), prepared=prepared)
         recorder = TrajectoryRecorder(watch, probe)
-        before = digest_of(problem)
-        result, warmup_seconds = self._unlearn(method, lent.original.model, problem, watch, recorder)
-        if digest_of(problem) != before:
+        before = self._lent.digest(problem, thorough=False)
+        result, warmup_seconds = self._unlearn(method, lent.original.model, problem, watch, recorder, number)
+        if self._lent.digest(problem, thorough) != before:
             raise ProblemChanged(
                 f"method {self._config.method.name} changed the data or the request in place: "
                 "let it work on copies"
@@ -130,9 +170,12 @@ class UnlearnStage:
             processor_share=watch.processor_share,
         )
 
-    def workshop(self, watch: Stopwatch) -> CellWorkshop:
-        """Where further backbones are trained; what that took goes on ``watch``."""
-        return CellWorkshop(self._config, self._data_key, self._models, watch)
+    def workshop(self, watch: Stopwatch, number: int = 0) -> CellWorkshop:
+        """Where further backbones are trained; what that took goes on ``watch``.
+
+        What is trained for a later request of a stream serves nobody else: it stays out of the cache.
+        """
+        return CellWorkshop(self._config, self._data_key, None if number else self._models, watch)
 
     def _unlearn(
         self,
@@ -141,11 +184,18 @@ class UnlearnStage:
         problem: Problem,
         watch: Stopwatch,
         recorder: TrajectoryRecorder,
+        number: int,
     ) -> tuple[UnlearnResult, float]:
         options = self._config.method.options
-        model = copy.deepcopy(original)
-        warmup_seconds = warm_up(model, problem.retain, problem.batch_size)
-        seed_everything(self._config.seed, self._purpose)
+        model, warmup_seconds = original, 0.0
+        if number == 0:
+            model = copy.deepcopy(original)
+            warmup_seconds = warm_up(model, problem.retain, problem.batch_size)
+        else:  # as it would be found again after an interruption
+            model.train()
+            if options.graph_at_unlearning == "full":
+                model.bind(problem.full)
+        seed_everything(self._config.seed, self._purpose(number))
         bound_to = {"full": problem.full, "retain": problem.retain}
         if "retain" in (options.graph_at_unlearning, options.graph_at_evaluation):
             watch.add(self._graphs.seconds(problem.retain, besides=problem.full))
@@ -161,7 +211,7 @@ class UnlearnStage:
             raise UnlearningDiverged(watch.seconds)
         return result, warmup_seconds
 
-    def _prepared(self, method: UnlearningMethod, setting: CellSetting) -> tuple[object, float]:
+    def _prepared(self, method: UnlearningMethod, setting: RequestSetting) -> tuple[object, float]:
         """What the method makes ready before any request, and the seconds that took."""
         if type(method).prepare is UnlearningMethod.prepare:
             return None, 0.0
@@ -185,7 +235,7 @@ class UnlearnStage:
             )
         return made.state, made.seconds
 
-    def _prepare(self, method: UnlearningMethod, setting: CellSetting) -> Prepared:
+    def _prepare(self, method: UnlearningMethod, setting: RequestSetting) -> Prepared:
         config, watch = self._config, Stopwatch(self._device)
         purpose = f"prepare:{config.method.name}"
         known = Setting(
@@ -214,26 +264,26 @@ class UnlearnStage:
         if result.online_seconds is not None:
             result.online_seconds += watch.seconds - before
 
-    def _problem(self, setting: CellSetting, watch: Stopwatch) -> Problem:
+    def _problem(self, setting: RequestSetting, watch: Stopwatch, number: int) -> Problem:
         return Problem(
             full=setting.full,
             retain=setting.retain,
             request=setting.request,
-            generator=generator(self._config.seed, self._purpose, self._device),
+            generator=generator(self._config.seed, self._purpose(number), self._device),
             batch_size=self._config.train.batch_size,
             learning_rate=self._config.train.learning_rate,
             gold=gold_for(self._config.method.name, setting.gold),
-            workshop=self.workshop(watch),
+            workshop=self.workshop(watch, number),
             users=users_of(self._config, setting),
             keeps=self._config.cache.dir / "kept" / self._config.method.name,
         )
 
-    @property
-    def _purpose(self) -> str:
-        return f"unlearn:{self._config.method.name}"
+    def _purpose(self, number: int) -> str:
+        """Of the random streams of a request; a stream of one is the one request."""
+        return f"unlearn:{self._config.method.name}" + (f":{number}" if number else "")
 
 
-def users_of(config: CellConfig, setting: CellSetting) -> Tensor | None:
+def users_of(config: CellConfig, setting: RequestSetting) -> Tensor | None:
     """The users [U] on whom every model of the cell is measured; None for everybody."""
     asked = config.evaluate.users
     return measured_users(setting.full, setting.request, asked.count, asked.seed)
@@ -256,10 +306,11 @@ def checked(result: Any, method: UnlearningMethod) -> UnlearnResult:
     )
 
 
-def gold_for(method: str, gold: CachedModel) -> Callable[[], Trained]:
+def gold_for(method: str, gold: CachedModel | None) -> Callable[[], Trained]:
     """How a method asks for gold: reference systems get a copy, all others an error."""
 
     def copied() -> Trained:
+        assert gold is not None, "reference systems are only run beside gold"
         record = gold.record
         return Trained(copy.deepcopy(gold.model), record.seconds, record.examples, record.steps)
 
@@ -267,20 +318,3 @@ def gold_for(method: str, gold: CachedModel) -> Callable[[], Trained]:
         raise RuntimeError(f"method {method} asked for the gold model, which only reference systems get")
 
     return copied if method in REFERENCE_METHODS else refused
-
-
-def digest_of(problem: Problem) -> str:
-    """Digest of every tensor of the data and the request that a method is lent."""
-    content = hashlib.blake2b()
-    request = problem.request
-    for tensor in (request.users, request.items, request.forget, *_tensors(problem.full, problem.retain)):
-        content.update(f"|{tuple(tensor.shape)}|".encode())
-        content.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-    return content.hexdigest()
-
-
-def _tensors(*every: InteractionData) -> Iterator[Tensor]:
-    for data in every:
-        yield from (data.train, data.valid, data.withdrawn_items, *data.features.values())
-        for graph in data.item_graphs.values():
-            yield from (graph.crow_indices(), graph.col_indices(), graph.values())

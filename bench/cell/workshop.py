@@ -47,11 +47,11 @@ class CellWorkshop(Workshop):
     Args:
         config: the cell's.
         data_key: key of the data set that all parts are cut from.
-        cache: where trained models are kept.
+        cache: where trained models are kept; None: nowhere.
         watch: the stage's clock; it stands still in here and is given the recorded training time.
     """
 
-    def __init__(self, config: CellConfig, data_key: str, cache: ModelCache, watch: Stopwatch) -> None:
+    def __init__(self, config: CellConfig, data_key: str, cache: ModelCache | None, watch: Stopwatch) -> None:
         self._config = config
         self._data_key = data_key
         self._cache = cache
@@ -66,11 +66,13 @@ class CellWorkshop(Workshop):
     ) -> Trained:
         """See ``Workshop``."""
         config, schedule = self._config, scheduled(self._config.train, epochs)
-        seed = derive(config.seed, purpose)
+        seed, key = derive(config.seed, purpose), self._key(data, purpose, schedule, start)
 
         def run(model: Recommender) -> TrainingRecord:
             with progress(f"training {purpose}, {config.backbone.name} on {config.dataset.name}") as shown:
-                return train(model, data, schedule, seed, config.evaluate.chunk_scores, shown)
+                limit = config.evaluate.chunk_scores
+                checkpoint = None if self._cache is None else self._cache.checkpoint(key)
+                return train(model, data, schedule, seed, limit, shown, checkpoint=checkpoint)
 
         about = {
             "role": purpose,
@@ -83,13 +85,14 @@ class CellWorkshop(Workshop):
             model = fresh_model(config.backbone, data, seed)
             if start is not None:
                 model.load_state_dict(start.state_dict())
-            key = self._key(data, purpose, schedule, start)
-            found = self._cache.get_or_train(key, model, run, about)
-        record = found.record
+            if self._cache is None:
+                record = run(model)
+            else:
+                record = self._cache.get_or_train(key, model, run, about).record
         self._watch.add(record.seconds, record.processor_share, record.propagations)
         # Training draws from the global generators and loading does not: what follows must not tell.
         seed_everything(config.seed, f"after {purpose}")
-        return Trained(found.model, record.seconds, record.examples, record.steps)
+        return Trained(model, record.seconds, record.examples, record.steps)
 
     def _key(
         self, data: InteractionData, purpose: str, schedule: TrainConfig, start: Recommender | None

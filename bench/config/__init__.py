@@ -2,4 +2,4 @@
 the schema, the composing of sweeps, registries, options read from source, tuned options.
 """
 
-__all__ = ["compose", "overrides", "registry", "schema", "source", "space", "tuned"]
+__all__ = ["compose", "registry", "schema", "source", "space", "tuned"]

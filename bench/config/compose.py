@@ -7,39 +7,38 @@ remedy. No torch in here.
 from __future__ import annotations
 
 import copy
-import itertools
 import re
-import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
     MissingConfigException,
-    OverrideParseException,
 )
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from bench.config.overrides import as_override, parsed, stated_options, told, variant_of
+from bench.config.overrides.grammar import lines, parsed, parsed_all, product
+from bench.config.overrides.stated import as_override, stated_options, variant_of
 from bench.config.registry import registry
 from bench.config.schema import CONFIG_DIR as CONFIG_DIR
 from bench.config.schema import CellConfig, build, parse_cell
 from bench.config.source import options_of
 from bench.config.tuned import search_file, tuned_overrides
-from datasets.errors import InputError, choices, place
+from datasets.errors import InputError, choices, in_short, place
 
 CONFIG_NAME = "config"
 SWEEPER = "hydra_plugins.lethe.PlannedSweeper"
 """The one sweeper that starts what was planned (bench/sweep/planned.py)."""
+PUBLISHED = "published"
+"""The group of published hyper-parameters: taken where there are some of a backbone and a data set."""
 UNION = "union"
 """Sweep parameter whose lines (or parts between ``;``) are products of their own, run as one sweep."""
 
@@ -66,14 +65,15 @@ class Grid:
 def expand(overrides: Sequence[str], multirun: bool, config_dir: str | None = None) -> list[CellConfig]:
     """Every cell that these command-line overrides stand for, typed and checked, in sweep order.
 
-    Raises:
-        InputError: for the first cell that does not compose or type.
+    Raises ``InputError`` for the first cell that does not compose or type.
     """
     return expand_grid(overrides, multirun, config_dir).configs
 
 
 def expand_grid(overrides: Sequence[str], multirun: bool, config_dir: str | None = None) -> Grid:
     """As ``expand``, with what a launcher needs to start the cells."""
+    if config_dir and not Path(config_dir).is_dir():
+        raise InputError(f"--config-dir={config_dir} is not a folder: name one that holds configurations.")
     searchpath = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3", job_name="bench"):
         shared, cells, is_sweep = _sweep_lists([*searchpath, *overrides], multirun)
@@ -95,9 +95,12 @@ def _settled(
     composer = _Composer(config_dir)
     configs = [parse_cell(plain(composer.compose(cell))) for cell in cells]
     tuned = [_tuned(*pair, config_dir) for pair in zip(configs, cells, strict=True)]
-    variants = [variant_of(cell, bool(more)) for cell, more in zip(cells, tuned, strict=True)]
+    variants = [
+        variant_of(cell, config.tuned_target if more else "")
+        for config, cell, more in zip(configs, cells, tuned, strict=True)
+    ]
     configs = [
-        told(parse_cell(plain(composer.compose(cell + more))) if more else config, variant)
+        replace(parse_cell(plain(composer.compose(cell + more))) if more else config, variant=variant)
         for config, cell, more, variant in zip(configs, cells, tuned, variants, strict=True)
     ]
     added = [more + as_override(variant) for more, variant in zip(tuned, variants, strict=True)]
@@ -121,10 +124,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 
 class _Composer:
-    """Composes many cells; Hydra composes once per distinct choice of configuration groups.
-
-    That is the expensive part. Plain values are set on a copy, as Hydra itself does after composing.
-    """
+    """Composes many cells: Hydra once per distinct choice of groups, and plain values are set on a copy."""
 
     def __init__(self, config_dir: str | None) -> None:
         self._folders = [*([Path(config_dir)] if config_dir else []), CONFIG_DIR]
@@ -133,7 +133,7 @@ class _Composer:
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The configuration of one cell. Raises ``InputError``."""
         read = [parsed(text) for text in overrides]
-        values = [override for override in read if self._is_plain_value(override)]
+        values = [override for override in read if self.is_plain_value(override)]
         chosen = tuple(str(o.input_line) for o in read if o not in values)
         if chosen not in self._bases:
             self._bases[chosen] = _compose(chosen, with_hydra=False)
@@ -145,21 +145,25 @@ class _Composer:
 
     def _check_files(self, chosen: dict[str, str]) -> None:
         """Refuse what is wrong in the file behind a choice, where its line is known."""
+        if PUBLISHED in chosen:  # Hydra passes over an optional choice that is not there
+            known = [file.stem for folder in self._folders for file in (folder / PUBLISHED).glob("*.yaml")]
+            if chosen[PUBLISHED] not in known:
+                raise InputError(
+                    f"published={chosen[PUBLISHED]} is not known: {choices(chosen[PUBLISHED], known)}"
+                )
         for group, name in (_defaults() | chosen).items():
             files = [folder / group / f"{name}.yaml" for folder in self._folders]
             file = next((file for file in files if file.is_file()), None)
             if file is not None and group in NAMED_GROUPS:
                 check_file(file, group)
 
-    def _is_plain_value(self, override: Override) -> bool:
+    def is_plain_value(self, override: Override) -> bool:
         """Whether an override changes a value of the composed configuration and chooses no group."""
         key = override.key_or_group
         changes = override.type is OverrideType.CHANGE and override.package is None
         if not changes or "/" in key or key.startswith("hydra"):
             return False
-        if () not in self._bases:
-            self._bases[()] = _compose((), with_hydra=False)
-        top = self._bases[()].get(key.partition(".")[0])
+        top = _compose((), with_hydra=False).get(key.partition(".")[0])
         return "." in key or not (top is None or isinstance(top, DictConfig))
 
 
@@ -174,68 +178,44 @@ def _set(config: DictConfig, override: Override) -> None:
 
 def _sweep_lists(overrides: list[str], multirun: bool) -> tuple[list[str], list[list[str]], bool]:
     """The shared overrides, and the override lists of the cells in the order of Hydra's own sweeper."""
-    try:
-        every = OverridesParser.create().parse_overrides(overrides)
-    except OverrideParseException as error:
-        raise InputError(f"{error.override} cannot be read as an override: write key=value.") from error
+    every = parsed_all(overrides)
     swept = [o for o in every if o.is_sweep_override()]
     if swept and not multirun:
         raise InputError(
             f"{swept[0].input_line} names several values: add -m (Hydra's --multirun) to run them as a sweep."
         )
     shared = [str(o.input_line) for o in every if not o.is_sweep_override()]
-    master = _compose(shared, with_hydra=True).hydra
+    composer = _Composer(None)  # plain values choose no mode and no sweeper
+    chosen = [text for text in shared if not composer.is_plain_value(parsed(text))]
+    master = _compose(chosen, with_hydra=True).hydra
     if not (multirun or str(master.mode).endswith("MULTIRUN")):
         return shared, [overrides], False
     if master.sweeper._target_ != SWEEPER:
         raise InputError("hydra/sweeper cannot be chosen, because sweeps are planned here: leave it out.")
     params = {str(key): str(value) for key, value in (master.sweeper.params or {}).items()}
-    lines = _lines(params.pop(UNION, ""))
+    united = lines(params.pop(UNION, ""))
     cells: dict[tuple[str, ...], list[str]] = {}
-    for line in lines or [[]]:
-        for cell in _product([*(f"{key}={value}" for key, value in params.items()), *line], overrides):
+    for line in united or [[]]:
+        for cell in product([*(f"{key}={value}" for key, value in params.items()), *line], overrides):
             cells.setdefault(tuple(sorted(cell)), cell)
     return shared, list(cells.values()), True
 
 
-def _lines(text: str) -> list[list[str]]:
-    """The words of each line (or part between ``;``) as a shell reads them, without comments."""
-    return [words for line in re.split(r"[\n;]", text) if (words := shlex.split(line, comments=True))]
-
-
-def _product(from_config: Sequence[str], overrides: Sequence[str]) -> list[list[str]]:
-    """The cells of one product; the sweep parameters of an experiment come first, as in Hydra's own sweeper.
-
-    What the command line says of a key replaces what the experiment sweeps it over.
-    """
-    given = {parsed(text).key_or_group for text in overrides}
-    kept = [text for text in from_config if parsed(text).key_or_group not in given]
-    written: dict[str, list[str]] = {}
-    for override in OverridesParser.create().parse_overrides([*kept, *overrides]):
-        key = override.get_key_element()
-        written[key] = [f"{key}={value}" for value in _values(override)]
-    return [list(cell) for cell in itertools.product(*written.values())]
-
-
-def _values(override: Override) -> list[str]:
-    """The values that an override stands for, as they are written on a command line."""
-    if not override.is_sweep_override():
-        return [override.get_value_element_as_str()]
-    if not override.is_discrete_sweep():
-        raise InputError(f"{override.input_line} names no single values: list them, or use range(...).")
-    return list(override.sweep_string_iterator())
+@cache  # slow, and conf/ stays as it is while a process lives; not to be changed
+def _composed(overrides: tuple[str, ...], with_hydra: bool) -> DictConfig:
+    return compose(CONFIG_NAME, list(overrides), return_hydra_config=with_hydra)  # type: ignore[no-any-return]
 
 
 def _compose(overrides: Sequence[str], with_hydra: bool) -> DictConfig:
     try:
-        config: DictConfig = compose(CONFIG_NAME, list(overrides), return_hydra_config=with_hydra)
-        return config
+        plugged_in = any(text.startswith("hydra.searchpath") for text in overrides)
+        return (_composed.__wrapped__ if plugged_in else _composed)(tuple(overrides), with_hydra)
     except MissingConfigException as error:
         raise InputError(_missing_option(str(error))) from error
     except ConfigCompositionException as error:
         known = _compose((), with_hydra=False) if overrides else OmegaConf.create({})
         raise InputError(_unknown_key(error, known)) from error
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
         raise InputError(f"the configuration does not compose: {_first_line(error)}.") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -247,7 +227,7 @@ NAMED_GROUPS = {
     "dataset": "reader",
     "backbone": "backbone",
     "method": "method",
-    **dict.fromkeys(("poison", "regime", "repair", "audit", "tracking", "launch"), ""),
+    **dict.fromkeys(("poison", "regime", "stream", "repair", "audit", "tracking", "launch"), ""),
 }
 """Groups whose files state a name, and the kind of what is registered under it, if anything is."""
 
@@ -309,11 +289,9 @@ def _missing_option(message: str) -> str:
             f"{group}={name} is registered but has no configuration: write conf/{group}/{name}.yaml, "
             f"or {group}/{name}.yaml in the folder that --config-dir names."
         )
-    known = [file.stem for file in (CONFIG_DIR / group).glob("*.yaml")]
-    listed = re.search(r"Available options in '[^']*':\n((?:\t.*\n)+)", message)
-    if listed:  # includes the options of extra config folders
-        known = listed.group(1).split()
-    return f"{group}={name} is not known: {choices(name, known)}"
+    listed = re.search(r"Available options in '[^']*':\n((?:\t.*\n)+)", message)  # of all config folders
+    known = listed.group(1).split() if listed else [file.stem for file in (CONFIG_DIR / group).glob("*.yaml")]
+    return f"{in_short(f'{group}={name}')} is not known: {choices(name, known)}"
 
 
 def _unknown_key(error: ConfigCompositionException, config: DictConfig) -> str:
@@ -336,5 +314,5 @@ def _unknown_option(key: str, config: DictConfig) -> str:
 
 
 def _first_line(error: BaseException | None) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    first = str(error).strip().splitlines()[:1]
+    return in_short(first[0]).rstrip(".") if first else type(error).__name__

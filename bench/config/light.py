@@ -4,6 +4,9 @@ Checking a configuration, listing options and forming keys must not cost the imp
 statements of the module are executed that the asked value depends on: imports of light modules
 (``LIGHT_IMPORTS``), plain assignments, classes and functions. A value that depends on anything else is
 refused, with the line and the reason.
+
+What is executed is the source of registered modules alone: of this checkout, or of an installed plug-in. A
+run imports them whole anyway. Nothing from a data folder, a cache, a bundle or a store is ever executed.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from bench.audits import AUDITS
 from datasets import READERS
 from datasets.errors import InputError, choices, place
 from datasets.regimes import REGIMES
+from datasets.streams import STREAMS
 from models import BACKBONES
 from unlearning import METHODS
 
@@ -24,6 +25,7 @@ _BUILT_IN: dict[str, dict[str, str]] = {
     "method": METHODS,
     "reader": READERS,
     "regime": REGIMES,
+    "stream": STREAMS,
 }
 
 
@@ -33,6 +35,7 @@ _CONTRACTS = {
     "method": "unlearning.base:UnlearningMethod",
     "reader": "datasets.reader:DatasetReader",
     "regime": "datasets.regimes.base:Regime",
+    "stream": "datasets.streams.base:Stream",
 }
 """The class that what is registered must extend, by kind."""
 

@@ -17,12 +17,14 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from bench.config.overrides.values import check_name, check_value
 from bench.config.registry import load_class, target_of
 from bench.config.source import options_of
-from bench.train.options import Positive, TrainConfig
-from datasets.errors import InputError, choices
+from bench.train.options import Positive, RepairConfig, TrainConfig
+from datasets.errors import InputError, choices, in_short
 from datasets.poison_options import PoisonOptions
 from datasets.request_options import RequestOptions
+from datasets.streams.options import StreamOptions
 from unlearning import REFERENCE_METHODS
 
 T = TypeVar("T")
@@ -30,18 +32,7 @@ T = TypeVar("T")
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "conf"
 
 RunMode = Literal["only_missing", "always"]
-Stage = Literal["cell", "original", "gold"]
-
-
-@dataclass(frozen=True)
-class RepairConfig:
-    """The repair stage after every method alike (``bench/cell/repair.py``)."""
-
-    name: str = "none"
-    batches: Annotated[int, Field(ge=0)] = 0
-    """Batches of the retain set; 0: no stage."""
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
-    """Of the stage's own Adam; null means the backbone's."""
+Stage = Annotated[str, Field(pattern=r"^(cell|original|gold(-\d+)?)$")]
 
 
 EXEMPT_FROM_REPAIR = RepairConfig("exempt")
@@ -87,14 +78,15 @@ class RunConfig:
     mode: RunMode = "only_missing"
     deterministic: bool = False
     """Bit-equal weights for a seed, whatever the number of threads; somewhat slower."""
-    threads: Positive | None = None
+    threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     """CPU threads of one cell; null shares the cores evenly between parallel jobs."""
     retry_failed: bool = False
     """Run cells again whose latest run failed."""
     save_model: bool = False
-    """Keep the unlearned model with the cell's run (``bench/cell/saved.py``)."""
+    """Keep the unlearned model with the cell's run (``bench/objects/saved.py``)."""
     stage: Stage = "cell"
-    """What a job does: the cell, or only the training of a model that it needs; set by the sweep itself."""
+    """What a job does: the cell, or only the training of a model that it needs (``original``, ``gold``; of a
+    stream ``gold-<checkpoint>``); set by the sweep itself."""
 
 
 @dataclass(frozen=True)
@@ -102,15 +94,19 @@ class CacheConfig:
     """Where trained weights are kept; deleting the folder loses no result."""
 
     dir: Path = Path("cache")
+    training_seconds: Annotated[float, Field(ge=0)] | None = 60.0
+    """How often the state of a training is kept, so that one which is stopped goes on; null: never."""
 
 
 @dataclass(frozen=True)
 class TrackingConfig:
     """The MLflow store, the only record of what was measured."""
 
-    uri: str
-    experiment: str = "lethe"
+    uri: Annotated[str, Field(min_length=1)]
+    experiment: Annotated[str, Field(min_length=1, max_length=200)] = "lethe"
     name: str = "local"
+    spool: Path = Path("spool")
+    """Folder where finished records are kept until the store has confirmed them."""
     parent: str | None = None
     """MLflow run id of the sweep; set by the sweep itself."""
     refresh: bool = True
@@ -122,7 +118,7 @@ class LaunchConfig:
     """How the cells of a sweep are spread over processes."""
 
     name: str = "serial"
-    jobs: Positive = 1
+    jobs: Annotated[int, Field(ge=1, le=4096)] = 1
     """Cells side by side on this machine."""
     cpus: Positive = 1
     """Cores of one cell, where the launcher leases them (Ray, Slurm)."""
@@ -160,6 +156,25 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class TunedFrom:
+    """What a tuned file says of the tune behind it, for its cells: ``bench/config/tuned.py``."""
+
+    rule: str
+    """What choosing by its rule is called."""
+    trials: int
+    seconds: float
+    """Of the method's own clock, over all trials."""
+    data: str
+    """Key of the data set."""
+    request: str
+    """Key of the deletion request."""
+    code: str
+    """Digest of the method's code."""
+    setting: str
+    """Digest of what else was the same for all trials."""
+
+
+@dataclass(frozen=True)
 class DatasetChoice(Choice):
     """A data set: ``name`` labels it, ``reader`` reads it."""
 
@@ -174,6 +189,7 @@ class CellConfig:
     poison: PoisonOptions
     backbone: Choice
     regime: RequestOptions
+    stream: StreamOptions
     method: Choice
     train: TrainConfig
     repair: RepairConfig
@@ -183,18 +199,20 @@ class CellConfig:
     launch: LaunchConfig
     cache: CacheConfig
     run: RunConfig
-    seed: int
+    seed: Annotated[int, Field(ge=0)]
     device: str
     data_root: Path
     tuned: bool = False
     """Overlay the method's tuned options (``bench/config/tuned.py``)."""
+    tuned_target: Literal["gold", "proxy"] = "gold"
+    """Which of them: chosen with gold models (oracle tuning), or without (gold-free tuning)."""
     tuned_dir: Path | None = None
     """Folder of the tuned files; null: conf/tuned_options of the checkout."""
-    tuning_seconds: float | None = None
-    """What finding the tuned options cost; set by the overlay itself, null where nothing was overlaid."""
+    tuning: TunedFrom | None = None
+    """Where the tuned options come from; set by the overlay itself, null where nothing was overlaid."""
     variant: str = ""
-    """The options that were stated for this cell, in a few words (``bench/config/overrides.py``); set by the
-    sweep itself, and part of no key."""
+    """The options that were stated for this cell, in a few words (``bench/config/overrides/stated.py``);
+    set by the sweep itself, and part of no key."""
 
     @property
     def applied_repair(self) -> RepairConfig:
@@ -208,11 +226,21 @@ class CellConfig:
         return f"{self.dataset.name}{poison}"
 
     @property
+    def regime_name(self) -> str:
+        """Name of the regime, with the stream where there is one."""
+        return f"{self.regime.name}+{self.stream.name}" if self.stream.streams else self.regime.name
+
+    @property
+    def request_seed(self) -> int:
+        """Which request, or stream of requests, the cell faces."""
+        return self.stream.seed if self.stream.streams else self.regime.seed
+
+    @property
     def label(self) -> str:
         """Short human name of the cell, with the options stated for it; the first request is not named."""
-        request = [f"request {self.regime.seed}"] if self.regime.seed else []
+        request = [f"request {self.request_seed}"] if self.request_seed else []
         method = " ".join(text for text in (self.method.name, self.variant) if text)
-        labels = [self.data_name, self.backbone.name, self.regime.name, method]
+        labels = [self.data_name, self.backbone.name, self.regime_name, method]
         return "/".join([*labels, *request, f"seed {self.seed}"])
 
 
@@ -235,10 +263,13 @@ def parse_cell(values: Mapping[str, Any]) -> CellConfig:
             "method": _choice(rest, "method"),
             "audit": audit,
             "regime": _regime(rest, audit.audits),
+            "stream": _stream(rest),
         },
         "",
     )
     cell.train.check()
+    for group in ("dataset", "poison", "backbone", "regime", "method", "repair", "audit", "launch"):
+        check_name(f"{group}.name", getattr(cell, group).name)
     return cell
 
 
@@ -257,6 +288,14 @@ def _regime(values: Mapping[str, Any], audits: Sequence[Any]) -> RequestOptions:
     kind = load_class("regime", str(group["name"]))
     options: RequestOptions = build(kind.Options, group, "regime")
     kind(options).check(_group(values, "poison")["name"], _group(values, "method")["name"], audits)
+    return options
+
+
+def _stream(values: Mapping[str, Any]) -> StreamOptions:
+    """The options of the chosen stream, checked against what it goes with."""
+    options = build(StreamOptions, _group(values, "stream"), "stream")
+    names = (str(_group(values, group)["name"]) for group in ("poison", "regime"))
+    load_class("stream", options.name)(options).check(*names)
     return options
 
 
@@ -307,8 +346,11 @@ def build(schema: type[T], values: Mapping[str, Any], path: str, owner: str = ""
     for key in values:
         if key not in fields:
             raise InputError(
-                f"{_join(path, key)} is not an option{owner and f' of {owner}'}: {choices(key, fields)}"
+                f"{in_short(_join(path, str(key)))} is not an option{owner and f' of {owner}'}: "
+                f"{choices(str(key), fields)}"
             )
+    for key, value in values.items():
+        check_value(_join(path, str(key)), value)
     hints = typing.get_type_hints(schema)
     nested = {
         key: build(hints[key], value, _join(path, key))
@@ -356,4 +398,4 @@ def _sentence(error: ValidationError, path: str) -> str:
     if first["type"] == "missing":
         return f"{key} is not set: give it a value with {key}=<value>."
     reason = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-    return f"{key}={first['input']} is not valid: {reason[0].lower()}{reason[1:]}."
+    return f"{key}={in_short(first['input'])} is not valid: {reason[0].lower()}{reason[1:]}."

@@ -50,7 +50,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     work.mkdir()
     try:
         yield work
-        for file in work.iterdir():
+        for file in work.rglob("*"):
             _sync(file)
         _sync(work)
         work.rename(path)

@@ -7,6 +7,7 @@ those who wait for it take the next one.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +50,15 @@ def held_if_free(path: Path) -> Iterator[bool]:
         return
     with _let_go(path, lock):
         yield True
+
+
+def remove_free(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
+    """Remove the locks of dead processes in a folder, where they are named by ``pattern``."""
+    removed = []
+    for path in sorted(path for path in folder.glob("*") if pattern.fullmatch(path.name)):
+        with held_if_free(path) as free:
+            removed += [path] if free else []
+    return removed
 
 
 @contextmanager

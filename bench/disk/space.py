@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -23,7 +24,8 @@ def is_disk_full(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
-        if "database or disk is full" in str(error):  # SQLite, through SQLAlchemy and MLflow
+        # SQLite's words through SQLAlchemy and MLflow, and the system's through safetensors and others.
+        if any(words in str(error) for words in ("database or disk is full", os.strerror(errno.ENOSPC))):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 from dataclasses import dataclass
 
 import torch
 
 from bench.machine.hardware import processor_name
 from datasets.errors import InputError
+
+GIB = 1024**3
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ def resolve(name: str) -> torch.device:
         return torch.device(auto_type())
     try:
         device = torch.device(name)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, OverflowError) as error:
         raise InputError(f"device={name} is not a device: use auto, cpu, cuda, cuda:<n> or mps.") from error
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(device.type, False):
@@ -53,6 +57,23 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Begin a new peak, where the device keeps one that can begin anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory(device: torch.device) -> float:
+    """GiB at the peak: allocated on a CUDA device since ``reset_peak_memory``, held by the driver on mps, and
+    resident in this process since its start on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / GIB
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory() / GIB
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / GIB
 
 
 def share_threads(threads: int | None, jobs: int) -> None:

@@ -93,6 +93,20 @@ class Stopwatch:
         known = None not in (self._propagations, propagations)
         self._propagations = (self._propagations or 0) + (propagations or 0) if known else None
 
+    def counted(self) -> dict[str, float | None]:
+        """Everything counted so far, for ``take``; the watch stands still meanwhile."""
+        return {
+            "seconds": self._seconds,
+            "shared_seconds": self._shared_seconds,
+            "processor": self._processor,
+            "propagations": self._propagations,
+        }
+
+    def take(self, seconds: float, shared_seconds: float, processor: float, propagations: int | None) -> None:
+        """Go on from what another watch had counted, in place of what this one has."""
+        self._seconds, self._shared_seconds, self._processor = seconds, shared_seconds, processor
+        self._propagations = propagations
+
     @contextmanager
     def running(self) -> Iterator[None]:
         """Count what happens inside."""

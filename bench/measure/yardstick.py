@@ -74,6 +74,8 @@ class Measurement:
             ask whether withdrawn items are still ranked and always rank all.
         lists: how many users' lists are kept. Who they are follows from ``full.fingerprint`` alone.
         users: whom to rank for, [U]; None for everybody. Every figure is then one of these users.
+        watched: items [W]; where given, the share of users who are shown one of them is measured, of those
+            with a forgotten pair and of the others apart.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Measurement:
         candidates: Candidates = "all",
         lists: int = 5000,
         users: Tensor | None = None,
+        watched: Tensor | None = None,
     ) -> None:
         self._num_users, self._num_items = full.num_users, full.num_items
         self._retain, self._chunk_scores, self._candidates = retain, chunk_scores, candidates
@@ -104,6 +107,7 @@ class Measurement:
         self._touched[forget[0]] = True
         self._counts = self._target_counts(test, reached)
         self._listed = listed_users(full, lists) if users is None else users[:lists]
+        self._watched = watched
         marks = Marks(self._sets, request.forget[1].unique())
         self._pass = OnePass(marks, retain.withdrawn_items, chunk_scores, users)
 
@@ -130,6 +134,8 @@ class Measurement:
         }
         metrics |= self._against_gold(lists["distance"], passed)
         metrics[f"exposure/forgotten_items_at_{HEADLINE_K}"] = self._exposure(lists["exposure"])
+        if self._watched is not None:
+            metrics |= self._shown(lists["forget"], self._watched)
         reasons = {name: reason_against(model, [needed]) for name, needed in NEEDS.items()}
         reasons = {name: reason for name, reason in reasons.items() if reason}
         kept = {name: value for name, value in metrics.items() if not name.startswith(tuple(reasons))}
@@ -191,6 +197,18 @@ class Measurement:
         slots = lists.marks[self._stays, :HEADLINE_K]
         filled = int(((slots & OF_FORGOTTEN_ITEM) > 0).sum())
         return filled / max(int((slots & RANKED > 0).sum()), 1)
+
+    def _shown(self, lists: Lists, watched: Tensor) -> dict[str, float]:
+        """Share of the users who are shown a watched item: of those who asked, and of the others."""
+        shown = torch.isin(lists.items, watched.int())
+        asked = self._touched | ~self._stays
+        groups = {"requesting_users": asked, "other_users": ~asked}
+        return {
+            f"exposure/{group}_at_{k}": float(shown[users, :k].any(dim=1).double().mean())
+            for group, users in groups.items()
+            for k in (10, HEADLINE_K)
+            if users.any()
+        }
 
     def _stored(self, lists: Lists) -> dict[str, Tensor]:
         users = self._listed

@@ -20,6 +20,7 @@ STAGES = {
     "unlearn": ("bench.cell.unlearn", "bench.cell.recorder"),
     "measure": ("bench.measure.yardstick", "bench.cell.pipeline"),
     "repair": ("bench.cell.repair", "unlearning.reverse_repair"),
+    "stream": ("bench.stream.pipeline", "bench.stream.setting", "bench.stream.served", "bench.stream.kept"),
 }
 """The modules that each stage of the harness starts from."""
 AUDIT = "audit."
@@ -34,7 +35,9 @@ def stage_digest(stage: str) -> str:
 def code_of(config: CellConfig) -> dict[str, str]:
     """Digest by part of everything that computes the numbers of a cell."""
     found = {kind: code_digest(kind, getattr(config, kind).name) for kind in ("method", "backbone")}
-    stages = [stage for stage in STAGES if stage != "repair" or config.applied_repair.batches]
+    absent = {"repair"} if not config.applied_repair.batches else set()
+    absent |= {"stream"} if not config.stream.streams else set()
+    stages = [stage for stage in STAGES if stage not in absent]
     found |= {stage: stage_digest(stage) for stage in stages}
     return found | {AUDIT + name: code_digest("audit", name) for name in config.audit.audits}
 

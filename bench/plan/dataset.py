@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from bench.config.registry import load_class
 from bench.config.schema import CellConfig, build
 from bench.disk.files import read_json, write_json
 from datasets.cold import without_cold_users
+from datasets.errors import InputError
 from datasets.interactions import RawDataset
 from datasets.poison import PoisonedReader
 from datasets.reader import DatasetReader
@@ -44,13 +46,25 @@ def summary_of(reader: DatasetReader, key: str, cache: Path) -> DataSummary:
     """Counts of the data set as it was read, computed (with all checks) once per content."""
     path = cache / "data" / f"{key}.json"
     stored = read_json(path)
-    if stored is not None and stored.keys() == {field.name for field in dataclasses.fields(DataSummary)}:
-        return build(DataSummary, stored, "dataset")
+    known = _summary(stored)
+    if known is not None:
+        return known
     raw = _checked(reader)
     without_cold_users(raw, reader.name)
     summary = summarise(raw)
     write_json(path, dataclasses.asdict(summary))
     return summary
+
+
+def _summary(stored: Any) -> DataSummary | None:
+    """A summary as it was written; None where JSON of another shape is in its place."""
+    fields = {field.name for field in dataclasses.fields(DataSummary)}
+    if not isinstance(stored, dict) or stored.keys() != fields:
+        return None
+    try:
+        return build(DataSummary, stored, "dataset")
+    except InputError:
+        return None
 
 
 def in_words(name: str, summary: DataSummary) -> str:

@@ -18,7 +18,7 @@ from rich.table import Table
 from bench.config.schema import CellConfig
 from bench.machine.hardware import hardware_name
 from bench.plan.planner import PlannedCell, device_type, forecast_of
-from bench.record import database
+from bench.record.local import database
 from bench.record.names import KIND_TAG
 
 TRAIN = ("train/original_seconds", "train/gold_seconds")
@@ -31,12 +31,14 @@ def print_plan(cells: Sequence[PlannedCell]) -> None:
     for title in ("cell", "state", "original", "gold"):
         table.add_column(title)
     for cell in cells:
-        cached = ["cached" if there else "to train" for there in cell.cached_models()]
-        table.add_row(cell.config.label, _state(cell), *cached)
+        original, *golds = cell.cached_models().values()
+        table.add_row(cell.config.label, _state(cell), _cached([original]), _cached(golds))
     due = [cell for cell in cells if cell.is_due()]
     missing = _missing_models(due)
     console = Console()
     console.print(table)
+    for line in dict.fromkeys(_stream(cell) for cell in cells if cell.stream is not None):
+        console.print(line, highlight=False, soft_wrap=True)
     console.print(f"{len(due)} cells to run, {len(missing)} models to train. Nothing was started.")
     skipped = sum(cell.failure is not None and not cell.is_due() for cell in cells)
     if skipped:
@@ -67,13 +69,27 @@ def _state(cell: PlannedCell) -> str:
     return "finished" if cell.run_id else "failed"
 
 
+def _cached(there: Sequence[bool]) -> str:
+    """``cached`` or ``to train``; of several models how many are there."""
+    if all(there):
+        return "cached"
+    return "to train" if len(there) == 1 else f"{sum(there)} of {len(there)} cached"
+
+
+def _stream(cell: PlannedCell) -> str:
+    """What a stream asks, in one sentence."""
+    assert cell.stream is not None
+    measured = ", ".join(str(index + 1) for index in cell.stream.checkpoints)
+    return (
+        f"Stream {cell.config.stream.name} on {cell.config.data_name}: {cell.stream.requests} requests, "
+        f"measured beside a gold model of its own after {measured} of them."
+    )
+
+
 def _missing_models(due: Sequence[PlannedCell]) -> dict[str, PlannedCell]:
     """A cell that needs it, by key of each model that is not cached."""
     return {
-        key: cell
-        for cell in due
-        for key, there in zip(cell.model_keys().values(), cell.cached_models(), strict=True)
-        if not there
+        key: cell for cell in due for role, key in cell.model_keys().items() if not cell.cached_models()[role]
     }
 
 

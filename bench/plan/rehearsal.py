@@ -9,7 +9,7 @@ from bench.config.registry import load_class
 from bench.config.schema import CellConfig
 from bench.plan.dataset import read_checked, reader_of
 from bench.plan.planner import ON_THIS_MACHINE, PlannedCell
-from bench.plan.request import draw
+from bench.plan.request import asked
 
 if TYPE_CHECKING:
     from datasets.interactions import InteractionData
@@ -31,8 +31,8 @@ def rehearse(cells: Sequence[PlannedCell]) -> None:
         for name in {config.device for config in configs if config.launch.name in ON_THIS_MACHINE}:
             resolve(name)
         data = to_torch(read_checked(reader_of(configs[0])), data_of)
-        for config in {repr((c.regime, c.audit, c.seed)): c for c in configs}.values():
-            request = draw(config.regime, data)
+        for config in {repr((c.regime, c.stream, c.audit, c.seed)): c for c in configs}.values():
+            request = asked(config, data)
             if config.audit.audits:
                 check_audits(config, data, request)
         for backbone in _distinct(config.backbone for config in configs):

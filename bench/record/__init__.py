@@ -1,3 +1,3 @@
 """MLflow, the only record of what was measured: its store, its names, who runs a run, what is finished."""
 
-__all__ = ["database", "finished", "names", "owner", "parameters", "progress", "store"]
+__all__ = ["finished", "names", "owner", "progress", "sending", "store"]

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bench.config.schema import TrackingConfig
-from bench.record import database
-from bench.record.database import Ended
+from bench.record.local import database, spool
+from bench.record.local.database import Ended
 from bench.record.names import CELL_KEY_TAG, FAILURE_TAG, MODEL_CLASS_TAG, RETIRED_TAG
 
 
@@ -48,7 +48,14 @@ def keeps_model(tracking: TrackingConfig, run_id: str) -> bool:
 
 
 def recorded(tracking: TrackingConfig, cell: str | None = None) -> Record:
-    """What the store holds about all cells of the experiment, or about the one with key ``cell``."""
+    """What the store holds about all cells of the experiment, or about the one with key ``cell``, and what is
+    finished and waits in the spool to be sent. Raises ``StoreAway``.
+    """
+    found = _stored(tracking, cell)
+    return Record({**spool.waiting(tracking), **found.finished}, found.failed)
+
+
+def _stored(tracking: TrackingConfig, cell: str | None) -> Record:
     if database.is_local(tracking.uri):
         tags = (CELL_KEY_TAG, FAILURE_TAG, RETIRED_TAG)
         ended = database.ended_cells(tracking.uri, tracking.experiment, tags, cell)

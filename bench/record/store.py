@@ -10,13 +10,13 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
@@ -27,7 +27,10 @@ from torch import Tensor
 from bench.config.schema import TrackingConfig
 from bench.disk.locks import held
 from bench.machine.background import alongside
-from bench.record.database import SQLITE, Ended, is_local, path_of
+from bench.record.local.database import SQLITE, Ended, is_absent, is_local, path_of
+from bench.record.local.faults import reaching
+from bench.record.local.reach import require
+from bench.record.local.spool import Point
 from bench.record.names import CELL_KEY_TAG, FAILURE_TAG, HEARTBEAT_TAG, KIND_TAG, RETIRED_TAG
 from bench.record.owner import HEARTBEAT_SECONDS, heartbeat, owner_tags, why_gone
 
@@ -38,18 +41,32 @@ BATCH = {"metrics": 1000, "params": 100}
 """MLflow's limits for one log_batch call."""
 
 
+HTTP = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+"""MLflow's own patience with a server, where the environment states none: its defaults are minutes of
+silence.
+What is not sent is kept (``bench/record/local/spool.py``)."""
+
+
 class Store:
-    """An MLflow experiment that exists."""
+    """An MLflow experiment that exists. What its client cannot do for the store's sake raises
+    ``StoreAway``.
+    """
 
     def __init__(self, tracking: TrackingConfig) -> None:
         _silence()
+        for name, value in HTTP.items():
+            os.environ.setdefault(name, value)
         self.uri = tracking.uri
-        self.client, self.experiment_id = _opened(tracking, Path.cwd())
+        with reaching(tracking.uri):
+            client, self.experiment_id = _opened(tracking, Path.cwd())
+        self.client = cast(MlflowClient, _Reaching(client, tracking.uri))
 
-    def start(self, name: str, tags: Mapping[str, str]) -> str:
-        """A new run in state RUNNING, owned by this process; its id."""
+    def start(self, name: str, tags: Mapping[str, str], at: int | None = None) -> str:
+        """A new run in state RUNNING, owned by this process; its id. ``at``: when it began, in
+        milliseconds.
+        """
         every = {**provenance(), **owner_tags(), **tags}
-        run = self.client.create_run(self.experiment_id, run_name=name, tags=every)
+        run = self.client.create_run(self.experiment_id, start_time=at, run_name=name, tags=every)
         return str(run.info.run_id)
 
     @contextmanager
@@ -76,17 +93,20 @@ class Store:
     ) -> None:
         """Log a stage at once. Curves are lists of (step, value)."""
         now = int(time.time() * 1000)
-        points = [Metric(key, value, now, 0) for key, value in (metrics or {}).items()]
-        points += [
-            Metric(key, value, now, step) for key, curve in (curves or {}).items() for step, value in curve
-        ]
+        points = [(key, value, now, 0) for key, value in (metrics or {}).items()]
+        points += [(key, value, now, step) for key, own in (curves or {}).items() for step, value in own]
         entries = [Param(key, str(value)) for key, value in (params or {}).items()]
         run_tags = [RunTag(key, value) for key, value in (tags or {}).items()]
         self.client.log_batch(run_id, tags=run_tags)
-        for start in range(0, len(points), BATCH["metrics"]):
-            self.client.log_batch(run_id, metrics=points[start : start + BATCH["metrics"]])
+        self.log_points(run_id, points)
         for start in range(0, len(entries), BATCH["params"]):
             self.client.log_batch(run_id, params=entries[start : start + BATCH["params"]])
+
+    def log_points(self, run_id: str, points: Sequence[Point]) -> None:
+        """Values of metrics with their times and steps; the same value twice is one."""
+        every = [Metric(*point) for point in points]
+        for start in range(0, len(every), BATCH["metrics"]):
+            self.client.log_batch(run_id, metrics=every[start : start + BATCH["metrics"]])
 
     def log_dataset(self, run_id: str, name: str, key: str, source: str, profile: Mapping[str, Any]) -> None:
         """Attach the data set: its digest is the data key, its profile the counts."""
@@ -164,6 +184,33 @@ def _silence() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
+def existing(tracking: TrackingConfig) -> Store | None:
+    """The experiment where it is there; nothing is created. Raises ``StoreAway``."""
+    if is_absent(tracking.uri):
+        return None
+    if not is_local(tracking.uri):
+        require(tracking.uri, writing=False)
+    with reaching(tracking.uri):
+        there = MlflowClient(tracking_uri=tracking.uri).get_experiment_by_name(tracking.experiment)
+    return None if there is None else Store(tracking)
+
+
+class _Reaching:
+    """A client whose calls raise ``StoreAway`` for what is the store's fault."""
+
+    def __init__(self, client: MlflowClient, uri: str) -> None:
+        self._client, self._uri = client, uri
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        own = getattr(self._client, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            with reaching(self._uri):
+                return own(*arguments, **named)
+
+        return call
+
+
 def every_run(client: MlflowClient, experiment_id: str, filter_string: str) -> list[Run]:
     """All active runs of an experiment that match, oldest end first, whatever MLflow's page size."""
     found: list[Run] = []
@@ -186,15 +233,15 @@ def ended_runs(tracking: TrackingConfig, cell: str | None) -> list[Ended]:
 
     Retired runs are left out.
     """
-    client = MlflowClient(tracking_uri=tracking.uri)
-    if client.get_experiment_by_name(tracking.experiment) is None:
+    store = existing(tracking)
+    if store is None:
         return []
     wanted = f"tags.`{KIND_TAG}` = 'cell' and attributes.status != 'RUNNING'"
     if cell is not None:
         wanted += f" and tags.`{CELL_KEY_TAG}` = '{cell}'"
     return [
         (run.data.tags[CELL_KEY_TAG], run.info.run_id, run.info.status, run.data.tags.get(FAILURE_TAG))
-        for run in Store(tracking).runs(wanted)
+        for run in store.runs(wanted)
         if RETIRED_TAG not in run.data.tags
     ]
 
@@ -230,6 +277,7 @@ def _opened(tracking: TrackingConfig, folder: Path) -> tuple[MlflowClient, str]:
     each other.
     """
     if not is_local(tracking.uri):
+        require(tracking.uri)
         return _open(tracking, None)
     database = folder / path_of(tracking.uri)
     database.parent.mkdir(parents=True, exist_ok=True)

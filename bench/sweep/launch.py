@@ -51,8 +51,9 @@ def model_jobs(cells: Sequence[PlannedCell], jobs: Sequence[Job]) -> list[Job]:
     """One job per model that is missing and needed, in the order of the cells that need it."""
     wanted: dict[str, Job] = {}
     for cell, job in zip(cells, jobs, strict=True):
-        for (role, key), cached in zip(cell.model_keys().items(), cell.cached_models(), strict=True):
-            if not cached:
+        cached = cell.cached_models()
+        for role, key in cell.model_keys().items():
+            if not cached[role]:
                 wanted.setdefault(key, [*job, f"run.stage={role}"])
     return list(wanted.values())
 

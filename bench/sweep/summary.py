@@ -30,6 +30,7 @@ from bench.record.names import (
     TEST_RECALL,
     not_applicable,
 )
+from bench.train.likeness import unlike
 from unlearning import CONTROL_METHODS, REFERENCE_METHODS
 
 SIGNS: dict[Mark, str] = {"best": "**", "second": "*"}
@@ -155,7 +156,22 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     if any(row.metrics.get(CONTENDED) for row in rows):
         lines.append(f"{SHARED_SIGN} the processors were shared with others while one of the clocks ran.")
     found = _without_speed_up(rows)
+    lines += _unlike_golds(rows)
     return [*lines, *(f"No speed-up of {', '.join(names)}: {reason}." for reason, names in found.items())]
+
+
+def _unlike_golds(rows: Sequence[Row]) -> list[str]:
+    """Where gold's training was not like the original's, said once for all methods of a setting."""
+    found: dict[str, str] = {}
+    for row in rows:
+        odd = unlike(row.metrics)
+        if odd is not None:
+            place = [row.labels[key] for key in ("dataset", "backbone", "regime")]
+            found.setdefault("/".join([*place, f"seed {row.labels['seed']}"]), odd)
+    return [
+        f"Gold may be poor on {place}: {odd}; train.patience lets both train longer."
+        for place, odd in found.items()
+    ]
 
 
 def _title(group: tuple[str, ...]) -> str:

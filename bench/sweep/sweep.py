@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -12,13 +13,16 @@ from typing import Any
 from mlflow.entities import Run
 from rich.console import Console
 
-from bench.cache.care import remove_leftovers
-from bench.config.overrides import distinguishing
-from bench.disk.locks import held_if_free
+from bench.cache.care import LOCK, remove_leftovers
+from bench.config.overrides.stated import distinguishing
+from bench.disk.locks import held_if_free, remove_free
 from bench.plan.planner import ON_THIS_MACHINE, PlannedCell, Planner
-from bench.record.database import is_local, path_of
 from bench.record.finished import recorded
+from bench.record.local import spool
+from bench.record.local.database import is_local, path_of
+from bench.record.local.faults import StoreAway
 from bench.record.names import CELL_KEY_TAG, CELLS_FILE, COMMAND_TAG, FAILURE_TAG, KIND_TAG, RETIRED_TAG
+from bench.record.sending import flush_within
 from bench.record.store import Store, store_lock
 from bench.sweep.launch import Job, JobLauncher, launch, model_jobs
 from bench.sweep.planned import Task
@@ -27,7 +31,11 @@ from bench.sweep.watch import watching
 
 GRACE_SECONDS = 10.0
 """For workers of an interrupted sweep to end and record that they were killed."""
+FLUSH_SECONDS = 90.0
+"""For a store that is away at the end of a sweep to take what is kept for it."""
 DONE = ("finished", "finished before")
+WAITING, FLUSH = "kept", "python -m bench.record flush sends it"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,9 @@ class Sweep:
     def __enter__(self) -> Sweep:
         console = Console(stderr=True)
         lost = [f"marked as killed: {text}" for text in self._store.close_lost()]
-        removed = [f"removed: {path}" for path in remove_leftovers(self._config.cache.dir)]
+        left = remove_leftovers(self._config.cache.dir)
+        left += remove_free(spool.locks_of(self._config.tracking), LOCK)
+        removed = [f"removed: {path}" for path in left]
         for line in lost + removed:
             console.print(f"left over from a process that died, {line}", highlight=False, soft_wrap=True)
         if len(self._cells) > 1:
@@ -75,14 +85,33 @@ class Sweep:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
-        self._close_lost_cells()
+        try:
+            self._end(error)
+        except StoreAway as away:
+            log.warning("the end of the sweep is not in the store, the next one marks it as killed: %s", away)
         self._remove_leftovers()
+
+    def _end(self, error: BaseException | None) -> None:
+        if error is None and spool.waiting(self._config.tracking):
+            self._flush()
+        self._close_lost_cells()
         if self._parent is None:
             return
         if error is None:
             self._store.finish(self._parent)
         else:
             self._store.fail(self._parent, error, "KILLED")
+
+    def _flush(self) -> None:
+        """Wait a while for a store that is away: the sweep is over, and nothing else is left to do."""
+        tracking = self._config.tracking
+        count = len(spool.waiting(tracking))
+        log.warning("%d finished records are not in the store yet: trying for %.0f s", count, FLUSH_SECONDS)
+        done = flush_within(tracking, FLUSH_SECONDS)
+        if done.away:
+            log.warning(
+                "python -m bench.record flush sends what is kept in %s: %s", tracking.spool, done.away
+            )
 
     def overrides(self) -> list[str]:
         """Overrides that tell each cell about its sweep."""
@@ -115,7 +144,7 @@ class Sweep:
     def ended(self) -> EndedSweep:
         """What there is to present."""
         configs = [cell.config for cell in self._cells]
-        settings = dict.fromkeys((c.data_name, c.backbone.name, c.regime.name) for c in configs)
+        settings = dict.fromkeys((c.data_name, c.backbone.name, c.regime_name) for c in configs)
         tracking = self._config.tracking
         return EndedSweep(tracking.uri, tracking.experiment, self._parent, tuple(settings))
 
@@ -148,8 +177,12 @@ class Sweep:
                 finished[run.data.tags[CELL_KEY_TAG]] = run
         keys = [cell.keys.cell for cell in self._cells]
         found = [finished.get(key) or latest.get(key) for key in keys]
+        kept = spool.waiting(self._config.tracking)
         options = distinguishing([cell.config.variant for cell in self._cells])
-        return [_row(*each) for each in zip(self._cells, options, found, strict=True)]
+        return [
+            _row(cell, own, run, kept.get(cell.keys.cell))
+            for cell, own, run in zip(self._cells, options, found, strict=True)
+        ]
 
     def watched(self) -> Any:
         """The view of the sweep, as a context."""
@@ -172,6 +205,7 @@ class Sweep:
     def _remove_leftovers(self) -> None:
         """Remove what killed workers left: an interrupted sweep leaves no more than a finished one."""
         remove_leftovers(self._config.cache.dir)
+        remove_free(spool.locks_of(self._config.tracking), LOCK)
         uri = self._config.tracking.uri
         if is_local(uri):
             with held_if_free(store_lock(path_of(uri))):
@@ -196,22 +230,27 @@ class _FinishedCount:
     def __call__(self) -> int:
         if time.monotonic() - self._asked > self._pause:
             self._asked = time.monotonic()
-            now = recorded(self._tracking).finished
+            try:
+                now = recorded(self._tracking).finished
+            except StoreAway:
+                return int(self._count)
             self._count = sum(now.get(key) not in (None, self._before.get(key)) for key in self._due)
         return int(self._count)
 
 
-def _row(cell: PlannedCell, options: str, run: Run | None) -> Row:
+def _row(cell: PlannedCell, options: str, run: Run | None, kept: str | None) -> Row:
     config = cell.config
     labels = {
         "dataset": config.data_name,
         "backbone": config.backbone.name,
-        "regime": config.regime.name,
+        "regime": config.regime_name,
         "method": config.method.name,
         "options": options,
-        "request": str(config.regime.seed),
+        "request": str(config.request_seed),
         "seed": str(config.seed),
     }
+    if kept is not None and (run is None or run.info.status != "FINISHED"):
+        return Row(labels, WAITING, {}, f"its record {kept} is not in the store yet: {FLUSH}")
     if run is None:
         cause = "nothing is recorded; if code or data were edited meanwhile, it ran under another key"
         return Row(labels, "not started", {}, cause)

@@ -17,6 +17,14 @@ from bench.machine.devices import DeviceInfo, describe
 from bench.machine.seeding import generator, seed_everything
 from bench.machine.timing import Stopwatch
 from bench.measure.evaluate import ValidationProbe
+from bench.train.checkpoint import (
+    Checkpoint,
+    generators,
+    part,
+    restore_generators,
+    restore_weights,
+    weights,
+)
 from bench.train.objective import Objective, compiler_errors, matmul_precision, objective_of
 from bench.train.options import TrainConfig
 from datasets.interactions import InteractionData
@@ -82,6 +90,7 @@ def train(
     chunk_scores: int,
     progress: Progress,
     item_graph_seconds: float = 0.0,
+    checkpoint: Checkpoint | None = None,
 ) -> TrainingRecord:
     """Train ``model`` on ``data``; it is left with the weights of its best validation epoch, or the last one
     where ``config.stop`` is ``fixed``.
@@ -89,6 +98,7 @@ def train(
     Args:
         item_graph_seconds: what building the item graphs cost that came with ``data`` ready-made
             (``bench.cache.item_graphs``); training starts with it on the clock.
+        checkpoint: where the state is kept on the way, and where a training that was stopped goes on.
 
     Raises:
         TrainingDiverged: if the loss stops being finite.
@@ -102,8 +112,11 @@ def train(
     optimiser, schedule = _optimiser(model, config)
     objective, warmup_seconds = _warm_objective(model, data, config, len(sampler))
     kept, stopped_by = (_Last(), "fixed") if config.stop == "fixed" else (_Best(model), "max_epochs")
-    curve: list[dict[str, float]] = []
-    for epoch in range(1, config.epochs + 1):
+    run = _Run(model, optimiser, schedule, sampler, watch, kept, warmup_seconds)
+    first, curve = run.resumed(checkpoint), run.curve
+    for epoch in range(first, config.epochs + 1):
+        if checkpoint is not None and epoch > first and checkpoint.is_due:
+            run.keep(checkpoint, epoch)
         with watch.running(), matmul_precision(config.matmul_precision):
             loss = train_epoch(model, sampler, optimiser, config.batch_size, objective)
             schedule.step()
@@ -121,7 +134,7 @@ def train(
     return TrainingRecord(
         seconds=watch.seconds,
         seconds_to_best=kept.seconds,
-        warmup_seconds=warmup_seconds,
+        warmup_seconds=run.warmup_seconds,
         epochs=epoch,
         best_epoch=kept.epoch,
         best_recall=kept.recall,
@@ -210,10 +223,67 @@ def _warm_objective(
         return objective, sum(warm_up(model, data, size, objective) for size in sizes)
 
 
+@dataclass
+class _Run:
+    """A training as it stands between two epochs."""
+
+    model: Recommender
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    sampler: TripleSampler
+    watch: Stopwatch
+    kept: _Last
+    warmup_seconds: float
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+    def keep(self, checkpoint: Checkpoint, epoch: int) -> None:
+        """Keep the state before ``epoch``."""
+        drawn, facts = generators(self.sampler.pairs.device, self.sampler.generator)
+        best = {f"best.{name}": value for name, value in self.kept.state.items()}
+        tensors = {**weights(self.model, self.optimiser), **best, **drawn}
+        facts |= {"epoch": epoch, "curve": self.curve, "warmup_seconds": self.warmup_seconds}
+        facts |= {
+            "schedule": self.schedule.last_epoch,
+            "rate": self.optimiser.param_groups[0]["lr"],
+            "watch": self.watch.counted(),
+            "kept": self.kept.facts(),
+        }
+        checkpoint.keep(tensors, facts)
+
+    def resumed(self, checkpoint: Checkpoint | None) -> int:
+        """Take the state that was kept, if any; the epoch to go on with."""
+        found = None if checkpoint is None else checkpoint.load()
+        if found is None:
+            return 1
+        tensors, facts = found
+        restore_weights(tensors, self.model, self.optimiser)
+        restore_generators(tensors, facts, self.sampler.generator)
+        device = self.sampler.pairs.device
+        best = {name: value.to(device) for name, value in part(tensors, "best").items()}
+        self.kept.take(best, **facts["kept"])
+        self.schedule.last_epoch = facts["schedule"]
+        for group in self.optimiser.param_groups:
+            group["lr"] = facts["rate"]
+        self.watch.take(**facts["watch"])
+        self.curve += facts["curve"]
+        self.warmup_seconds = facts["warmup_seconds"]
+        return int(facts["epoch"])
+
+
 class _Last:
     """The last epoch, whatever its recall: nothing is selected."""
 
     recall, epoch, seconds, misses = -1.0, 0, 0.0, 0
+
+    def __init__(self) -> None:
+        self.state: dict[str, Tensor] = {}
+
+    def facts(self) -> dict[str, float]:
+        return {"recall": self.recall, "epoch": self.epoch, "seconds": self.seconds, "misses": self.misses}
+
+    def take(self, state: dict[str, Tensor], recall: float, epoch: int, seconds: float, misses: int) -> None:
+        self.state = state
+        self.recall, self.epoch, self.seconds, self.misses = recall, epoch, seconds, misses
 
     def offer(self, recall: float, epoch: int, seconds: float) -> None:
         self.recall, self.epoch, self.seconds = recall, epoch, seconds
@@ -226,15 +296,15 @@ class _Best(_Last):
     """The best state seen so far and the number of evaluations since."""
 
     def __init__(self, model: Recommender) -> None:
+        super().__init__()
         self._model = model
-        self._state: dict[str, Tensor] = {}
 
     def offer(self, recall: float, epoch: int, seconds: float) -> None:
         if recall > self.recall:
             self.recall, self.epoch, self.seconds, self.misses = recall, epoch, seconds, 0
-            self._state = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
+            self.state = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
         else:
             self.misses += 1
 
     def restore(self) -> None:
-        self._model.load_state_dict(self._state)
+        self._model.load_state_dict(self.state)

@@ -52,3 +52,14 @@ class TrainConfig:
                 f"train.fixed_epochs={self.fixed_epochs} has no effect with train.stop={self.stop}: "
                 "set train.stop=fixed, or leave it null."
             )
+
+
+@dataclass(frozen=True)
+class RepairConfig:
+    """The repair stage after every method alike (``bench/cell/repair.py``)."""
+
+    name: str = "none"
+    batches: Annotated[int, Field(ge=0)] = 0
+    """Batches of the retain set; 0: no stage."""
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """Of the stage's own Adam; null means the backbone's."""

@@ -11,20 +11,28 @@ from typing import Any
 import yaml
 
 from bench.cell.run import setting_tags
-from bench.config.schema import Choice, as_json
+from bench.config.schema import Choice, TunedFrom, as_json
 from bench.config.source import code_digest
-from bench.config.tuned import write_tuned
-from bench.disk.locks import held, lock_file
+from bench.config.tuned import setting_digest, write_tuned
+from bench.disk.locks import held
 from bench.disk.space import require_space
 from bench.machine.devices import describe
-from bench.measure.selection import Figures, Selected
+from bench.measure.selection import Figures, Selected, Target
 from bench.plan.keys import repair_identity
-from bench.record.names import KIND_TAG, TRIAL_KEY_TAG
-from bench.record.parameters import parameters
+from bench.record.local.parameters import parameters
+from bench.record.local.spool import lock_of
+from bench.record.names import KIND_TAG, TARGET_KEY_TAG, TRIAL_KEY_TAG, TUNED_RULE_TAG
 from bench.record.progress import reporting
 from bench.record.store import Store, provenance
-from bench.tune.loop import Step, Tuning, total_seconds
-from bench.tune.record import Trial, log_trial, recorded_trials, tuning
+from bench.tune.loop import Step, Tuning, method_seconds, total_seconds
+from bench.tune.record import (
+    Trial,
+    log_trial,
+    recorded_target,
+    recorded_trials,
+    target_metrics,
+    tuning,
+)
 from bench.tune.report import print_steps
 from bench.tune.trial import TrialPipeline
 
@@ -38,7 +46,7 @@ def run_tune(tune: Tuning) -> bool:
     """
     config = tune.config
     name = f"tune-{tune.key_of(config.method)}"
-    with held(lock_file(config.cache.dir, name), f"tuning {config.label}"):
+    with held(lock_of(config.tracking, name), f"tuning {config.label}"):
         return _Run(tune.with_recorded(recorded_trials(config.tracking))).run()
 
 
@@ -48,8 +56,9 @@ def run_trial(
     method: Choice,
     name: str,
     tags: Mapping[str, str],
-    gold: Figures,
+    aim: Figures,
     number: int,
+    target: str = "gold",
 ) -> Trial:
     """Run one trial and record it as an MLflow run of its own.
 
@@ -57,7 +66,9 @@ def run_trial(
         store: the experiment of the trials.
         name: of the run, after the label of the setting.
         tags: of the run, with its trial key.
+        aim: what its figures are aimed at.
         number: its place in the order of trials.
+        target: the name of what is aimed at.
     """
     config = dataclasses.replace(pipeline.config, method=method)
     device = dataclasses.asdict(describe(pipeline.device))
@@ -67,7 +78,7 @@ def run_trial(
         with store.heartbeat(run_id):
             store.log(run_id, params={**parameters(config), "trial.number": number})
             trial = pipeline.attempt(method)
-            log_trial(store, run_id, trial, gold)
+            log_trial(store, run_id, trial, aim, target)
         store.finish(run_id)
     except BaseException as error:
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)
@@ -88,7 +99,8 @@ class _Run:
         store, config = self._store, self._config
         for line in store.close_lost():
             log.info("left over from a process that died, marked as killed: %s", line)
-        self._parent = store.start(f"tune {config.label}", {**self._tags, KIND_TAG: "tune"})
+        tags = {**self._tags, KIND_TAG: "tune", TUNED_RULE_TAG: self._tune.plan.label}
+        self._parent = store.start(f"tune {config.label}", tags)
         try:
             with store.heartbeat(self._parent), reporting(config.label, config.cache.dir / "progress"):
                 require_space(config.cache.dir)
@@ -101,78 +113,118 @@ class _Run:
         return done
 
     def _run(self) -> bool:
-        tune = self._tune
-        self._pipeline = TrialPipeline(tune.cell)
-        self._gold = self._pipeline.reference("gold")
+        tune, plan = self._tune, self._tune.plan
+        self._pipeline = TrialPipeline(tune.cell, gold=plan.target == "gold")
         original = self._pipeline.reference("original")
         self._store.log(self._parent, params={**parameters(self._config), **_flat_plan(tune)})
+        self._target = self._measured_target()
         steps = []
-        for step in tune.steps(self._gold, self._trial):
+        for step in tune.steps(self._target, self._trial):
             steps.append(step)
-            log.info("trial %d of %d: %s", len(steps), tune.plan.budget, _in_words(step))
-        selected = tune.selected(steps, self._gold)
-        print_steps(tune, steps, selected, {"original": original, "gold": self._gold})
+            log.info("trial %d of %d: %s", len(steps), plan.budget, _in_words(step))
+        selected = tune.selected(steps, self._target)
+        print_steps(tune, steps, selected, original, self._target)
         self._store.log(self._parent, metrics=self._metrics(steps, original, selected))
         if selected is None:
             log.error("all %d trials diverged: nothing is written", len(steps))
             return False
-        step = steps[selected.candidate.number]
-        content = self._provenance(steps, selected)
-        file = write_tuned(self._config, {**tune.fixed, **step.values}, content)
-        self._store.log_json(self._parent, "tuned.json", {"method": step.values, "provenance": content})
+        values = {**tune.fixed, **steps[selected.candidate.number].values}
+        source, content = self._source(steps), self._provenance(steps, selected)
+        file = write_tuned(self._config, plan.target, values, source, content)
+        written = {"method": values, "tuning": as_json(source), "provenance": content}
+        self._store.log_json(self._parent, "tuned.json", written)
         log.info("written: %s", file)
         return True
+
+    def _measured_target(self) -> Target:
+        """What the trials are held against: measured once for all methods of the setting."""
+        tune = self._tune
+        target = recorded_target(self._config.tracking, tune.target_key)
+        if target is None:
+            target = self._pipeline.target(tune.target_cells, tune.plan)
+        for name in ("valid_recall", "forget_recall"):
+            spread = None if target.spread is None else getattr(target.spread, name)
+            if spread is not None and spread < getattr(target.unit, name):
+                log.warning(
+                    "%s: its standard deviation over %d seeds is %.2g, so that least_unit=%g is its unit",
+                    *(name, tune.plan.seeds, spread, tune.plan.least_unit),
+                )
+        tags = {TARGET_KEY_TAG: tune.target_key}
+        self._store.log(self._parent, metrics=target_metrics(target), tags=tags)
+        return target
 
     def _trial(self, number: int, key: str, method: Choice) -> Trial:
         """Run and record one trial."""
         tags = {**self._tags, TRIAL_KEY_TAG: key, "mlflow.parentRunId": self._parent}
-        return run_trial(self._store, self._pipeline, method, f"trial {number}", tags, self._gold, number)
+        aim, name = self._target.aim, f"trial {number}"
+        target = self._tune.plan.target
+        return run_trial(self._store, self._pipeline, method, name, tags, aim, number, target)
 
     def _metrics(
         self, steps: Sequence[Step], original: Figures, selected: Selected | None
     ) -> dict[str, float]:
-        metrics = {f"gold/{name}_at_20": value for name, value in dataclasses.asdict(self._gold).items()}
-        metrics |= {f"original/{name}_at_20": value for name, value in dataclasses.asdict(original).items()}
+        metrics = {f"original/{name}_at_20": value for name, value in dataclasses.asdict(original).items()}
         metrics["tuning/seconds"] = total_seconds(steps)
         metrics["tuning/seconds_now"] = total_seconds([step for step in steps if not step.found])
+        metrics["tuning/method_seconds"] = method_seconds(steps)
         metrics["tuning/trials"] = len(steps)
         metrics["tuning/diverged"] = sum(step.candidate is None for step in steps)
         metrics["tuning/repeated"] = sum(step.repeats is not None for step in steps)
-        for record, role in (
-            (self._pipeline.setting.original, "original"),
-            (self._pipeline.setting.gold, "gold"),
-        ):
-            metrics[f"train/{role}_seconds"] = record.record.seconds
+        setting = self._pipeline.setting
+        metrics["train/original_seconds"] = setting.original.record.seconds
+        if self._tune.plan.target == "gold":
+            metrics["train/gold_seconds"] = setting.gold.record.seconds
         if selected is not None:
-            metrics["tuning/within"] = float(selected.within)
+            metrics["tuning/wrecked"] = float(selected.wrecked)
+            metrics["chosen/loss"] = selected.loss
             metrics["chosen/valid_recall_at_20"] = selected.candidate.valid_recall
             metrics["chosen/forget_recall_at_20"] = selected.candidate.forget_recall
         return metrics
 
+    def _source(self, steps: Sequence[Step]) -> TunedFrom:
+        """What cells that take the chosen values check and record."""
+        config, keys = self._config, self._tune.cell.keys
+        return TunedFrom(
+            rule=self._tune.plan.label,
+            trials=len(steps),
+            seconds=round(method_seconds(steps), 3),
+            data=keys.data,
+            request=keys.request,
+            code=code_digest("method", config.method.name),
+            setting=setting_digest(config),
+        )
+
     def _provenance(self, steps: Sequence[Step], selected: Selected) -> dict[str, Any]:
-        """Where the chosen values come from, for the tuned file."""
-        config, plan, chosen = self._config, self._tune.plan, selected.candidate
+        """Where the chosen values come from, for people."""
+        config, plan, chosen, target = self._config, self._tune.plan, selected.candidate, self._target
         return {
-            "within_tolerance": selected.within,
             "trial": chosen.number,
-            "valid_recall_at_20": chosen.valid_recall,
-            "forget_recall_at_20": chosen.forget_recall,
-            "gold_valid_recall_at_20": self._gold.valid_recall,
-            "gold_forget_recall_at_20": self._gold.forget_recall,
-            "seconds": round(total_seconds(steps), 3),
+            "loss": selected.loss,
+            "wrecked": selected.wrecked,
+            "chosen": _figures(chosen.valid_recall, chosen.forget_recall),
+            **{
+                part: None if each is None else _figures(each.valid_recall, each.forget_recall)
+                for part, each in (("aim", target.aim), ("unit", target.unit), ("spread", target.spread))
+            },
+            "units": plan.units_in_words,
+            "diverged": sum(step.candidate is None for step in steps),
+            "wall_clock_seconds": round(total_seconds(steps), 3),
             "device": dataclasses.asdict(describe(self._pipeline.device)),
             **dataclasses.asdict(plan),
             "seed": config.seed,
             "regime": as_json(config.regime),
             **repair_identity(config),
             "fixed": self._tune.fixed,
-            "diverged": sum(step.candidate is None for step in steps),
             "optuna": version("optuna"),
             "commit": provenance()["lethe.commit"],
-            "method_code": code_digest("method", config.method.name),
             "keys": dataclasses.asdict(self._tune.cell.keys),
+            "target_key": self._tune.target_key,
             "mlflow_run": self._parent,
         }
+
+
+def _figures(valid: float, forget: float) -> dict[str, float]:
+    return {"valid_recall_at_20": valid, "forget_recall_at_20": forget}
 
 
 def _flat_plan(tune: Tuning) -> dict[str, Any]:

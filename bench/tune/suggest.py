@@ -1,9 +1,9 @@
 """Suggesting what to try next: Optuna behind two calls, seeded, so that a tune can be replayed.
 
 The first suggestion is the method's defaults. Then Optuna's sampler decides: ``tpe`` (tree-structured
-Parzen estimator; Bergstra et al., NeurIPS 2011), whose first ten trials are random, or ``random``. The
-sequence depends on the seed and on the scores told, not on the budget: a larger budget goes on where
-a smaller one ended, and a killed tune replays what it had.
+Parzen estimator; Bergstra et al., NeurIPS 2011) but for suggestions that shall explore, which are random, or
+``random``. The sequence depends on the seed, on the losses told and on which suggestions explore, so that a
+killed tune replays what it had.
 """
 
 from __future__ import annotations
@@ -38,36 +38,42 @@ class Suggester:
 
     def __init__(self, space: Space, defaults: Mapping[str, Any], sampler: SamplerName, seed: int) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        kinds = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
-        self._study = optuna.create_study(direction="maximize", sampler=kinds[sampler](seed=seed))
+        self._random = optuna.samplers.RandomSampler(seed=seed)
+        self._sampler = (
+            self._random
+            if sampler == "random"
+            else optuna.samplers.TPESampler(n_startup_trials=1, seed=seed)  # the defaults are told first
+        )
+        self._study = optuna.create_study(direction="minimize", sampler=self._sampler)
         self._space = space
         self._defaults = dict(defaults)
         self._distributions = {option: _distribution(searched) for option, searched in space.items()}
         self._asked: optuna.trial.Trial | None = None
         self._count = 0
 
-    def ask(self) -> dict[str, Any]:
-        """The next values, by option; ``tell`` must follow."""
+    def ask(self, explore: bool = False) -> dict[str, Any]:
+        """The next values, by option, drawn at random where they shall ``explore``; ``tell`` must follow."""
         if self._count == 0:
             return dict(self._defaults)
+        self._study.sampler = self._random if explore else self._sampler
         self._asked = self._study.ask(self._distributions)
         return {option: _rounded(value, self._space[option]) for option, value in self._asked.params.items()}
 
-    def tell(self, score: float) -> None:
-        """The score of what ``ask`` gave; more is better."""
+    def tell(self, loss: float) -> None:
+        """The loss of what ``ask`` gave; less is better."""
         if self._asked is None:
-            self._study.add_trial(self._default_trial(score))
+            self._study.add_trial(self._default_trial(loss))
         else:
-            self._study.tell(self._asked, score)
+            self._study.tell(self._asked, loss)
         self._asked, self._count = None, self._count + 1
 
-    def _default_trial(self, score: float) -> optuna.trial.FrozenTrial:
+    def _default_trial(self, loss: float) -> optuna.trial.FrozenTrial:
         """The defaults as far as they lie in their ranges: a null, for one, is no number to learn from."""
         inside = {
             option: value for option, value in self._defaults.items() if _contains(self._space[option], value)
         }
         distributions = {option: self._distributions[option] for option in inside}
-        return optuna.trial.create_trial(params=inside, distributions=distributions, value=score)
+        return optuna.trial.create_trial(params=inside, distributions=distributions, value=loss)
 
 
 def _distribution(searched: SearchOption) -> BaseDistribution:

@@ -12,4 +12,4 @@ REGIMES: dict[str, str] = {
     "none": "datasets.regimes.none:NoRegime",
 }
 
-__all__ = ["REGIMES", "base", "interaction", "item", "user"]
+__all__ = ["REGIMES", "base", "drawing", "interaction", "item", "size", "user"]

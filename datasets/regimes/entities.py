@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from datasets.regimes.base import Regime
-from datasets.regimes.size import number
+from datasets.regimes.size import listed_number, number
 
 if TYPE_CHECKING:
     from datasets.id_maps import IdMaps
@@ -21,11 +21,13 @@ class EntityRegime(Regime):
 
     def size(self, summary: DataSummary, maps: IdMaps | None) -> int:
         """How many users or items; only those with a training pair are drawn."""
-        if self.options.file is not None:
-            return len(self.listed(summary.num_users, summary.num_items, maps))
         users = summary.num_users - summary.users_without_train
         items = summary.num_items - summary.items_without_train
-        return number(self.options, (users, items)[self.row])
+        there = (users, items)[self.row]
+        if self.options.file is not None:
+            listed = len(self.listed(summary.num_users, summary.num_items, maps))
+            return listed_number(self.options, listed, there)
+        return number(self.options, there)
 
     def draw(self, data: InteractionData) -> DeletionRequest:
         """Users or items among those with a training pair."""

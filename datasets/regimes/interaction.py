@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from datasets.regimes.base import Regime
-from datasets.regimes.size import number
+from datasets.regimes.size import listed_number, number
 from datasets.request_files import ListForm
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ class InteractionRegime(Regime):
     def size(self, summary: DataSummary, maps: IdMaps | None) -> int:
         """How many pairs."""
         if self.options.file is not None:
-            return len(self.listed(summary.num_users, summary.num_items, maps))
+            listed = len(self.listed(summary.num_users, summary.num_items, maps))
+            return listed_number(self.options, listed, summary.train)
         return number(self.options, summary.train)
 
     def draw(self, data: InteractionData) -> DeletionRequest:

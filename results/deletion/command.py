@@ -7,8 +7,8 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.cell.saved import SavedModel, download
 from bench.disk.files import write_json, write_text
+from bench.objects.saved import SavedModel, download
 from bench.plan.dataset import reader_of
 from bench.record.names import MODEL_CLASS_TAG
 from datasets.errors import InputError

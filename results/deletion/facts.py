@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from bench.cell.saved import SavedModel
+from bench.objects.saved import SavedModel
 from bench.plan.dataset import reader_of
 from bench.record.names import (
     CELL_KEY_TAG,

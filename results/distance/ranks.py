@@ -141,8 +141,13 @@ def entry_name(group: Group) -> str | None:
     if not group.is_ranked:
         return None
     if group.is_tuned:
-        return f"{group.method} (tuned)"
+        return f"{group.method} ({group.tuned_by or 'tuned'})"
     return None if group.method_options else group.method
+
+
+def method_of(name: str) -> str:
+    """The method under whose name a row is ranked."""
+    return name.partition(" (")[0]
 
 
 def _settings(rows: Iterable[Group]) -> dict[Setting, list[Group]]:

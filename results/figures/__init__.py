@@ -1,3 +1,3 @@
 """Figures for papers, drawn from what MLflow holds."""
 
-__all__ = ["command", "ranks", "registry", "source", "written"]
+__all__ = ["command", "drift", "ranks", "registry", "source", "written"]

@@ -45,6 +45,8 @@ class Figure(ABC):
     methods: ClassVar[str] = "original,retrain,mmrecun,tru"
     options: ClassVar[tuple[str, ...]] = ()
     """Further overrides of the cells that fill it."""
+    streams: ClassVar[bool] = False
+    """Whether it shows streams of requests and not single ones."""
     per_setting: ClassVar[bool] = False
     """Whether every setting has a page of its own, whatever was run there."""
 
@@ -54,11 +56,14 @@ class Figure(ABC):
 
     def command(self, source: Source) -> str:
         """The sweep that fills it: for what the store has, else for the paper's user level on Baby."""
-        settings = list(source.settings) or [("baby", "mgcn", "user")]
+        settings = [one for one in source.settings if ("+" in one[2]) == self.streams]
+        settings = settings or [("baby", "mgcn", "user")]
         places = [
             f"{key}={','.join(dict.fromkeys(setting[index] for setting in settings))}"
-            for index, key in enumerate(("dataset", "backbone", "regime"))
+            for index, key in enumerate(("dataset", "backbone"))
         ]
+        regimes = dict.fromkeys(setting[2].partition("+")[0] for setting in settings)
+        places.append(f"regime={','.join(regimes)}")
         words = [*places, f"method={self.methods}", *self.options, f"audit={self.audit}", *source.fixed]
         return " ".join(["python -m bench -m", *words])
 

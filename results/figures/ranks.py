@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure as Canvas
 
-from results.distance.ranks import LEVEL, Ranks, ranks
+from results.distance.ranks import LEVEL, Ranks, method_of, ranks
 from results.figures.base import INK_COLOUR, Figure, Pages
 from results.figures.source import Source, title
 from results.names.styles import styles
@@ -34,8 +34,8 @@ def diagram(found: Ranks) -> Canvas:
 
     names = {name: _titled(name) for name in found.methods}
     canvas = Canvas(figsize=(WIDTH, HEAD + ROW * (len(names) + 1)), layout="constrained")
-    looks = styles(name.removesuffix(" (tuned)") for name in names)
-    inks = {names[name]: looks[name.removesuffix(" (tuned)")].colour for name in names}
+    looks = styles(method_of(name) for name in names)
+    inks = {names[name]: looks[method_of(name)].colour for name in names}
     ax = canvas.subplots()
     ax.set_title(f"mean rank (critical difference {found.critical_difference:.2f})")
     drawn = critical_difference_diagram(
@@ -57,5 +57,5 @@ def diagram(found: Ranks) -> Canvas:
 
 
 def _titled(name: str) -> str:
-    method = name.removesuffix(" (tuned)")
+    method = method_of(name)
     return title(method) + name[len(method) :]

@@ -8,6 +8,7 @@ from datasets.errors import InputError
 from results.figures.ablation import Ablation
 from results.figures.base import Figure
 from results.figures.cka import BranchSimilarity
+from results.figures.drift import Drift
 from results.figures.exposure import Exposure
 from results.figures.heat_map import HeatMap
 from results.figures.radar import Radar
@@ -27,6 +28,7 @@ FIGURES: dict[str, Figure] = {
         Shift(),
         Radar(),
         Trajectories(),
+        Drift(),
         HeatMap(),
         Ablation(),
         MeanRanks(),

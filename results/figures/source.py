@@ -16,10 +16,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Points = Callable[[str], Sequence[Mapping[str, float]]]
+Steps = Callable[[str, str], Sequence[tuple[int, float]]]
 Arrays = Callable[[str], "Mapping[str, NDArray[np.generic]]"]
 
 
 def _nothing(run_id: str) -> Any:
+    return []
+
+
+def _no_steps(run_id: str, metric: str) -> Any:
     return []
 
 
@@ -32,13 +37,15 @@ class Source:
     """The content of a store.
 
     ``trajectory``, ``gold_curve`` and ``arrays`` read by run id: points of unlearning, points of gold's
-    training, arrays of the audits. ``fixed`` are overrides that a command needs to record into the store.
+    training, arrays of the audits; ``steps`` reads a metric of a run by step. ``fixed`` are overrides that a
+    command needs to record into the store.
     """
 
     groups: tuple[Group, ...]
     trajectory: Points = _nothing
     gold_curve: Points = _nothing
     arrays: Arrays = _no_arrays
+    steps: Steps = _no_steps
     fixed: tuple[str, ...] = field(default=())
 
     @property
@@ -77,12 +84,13 @@ def from_store(uri: str, experiment: str) -> Source:
 
 def readers(uri: str) -> dict[str, Any]:
     """What reads curves and arrays of a store, by the field of ``Source``."""
-    from results.runs.artifacts import audit_arrays, training_curve, trajectory
+    from results.runs.artifacts import audit_arrays, over_steps, training_curve, trajectory
 
     return {
         "trajectory": partial(trajectory, uri),
         "gold_curve": partial(training_curve, uri, role="gold"),
         "arrays": partial(audit_arrays, uri),
+        "steps": partial(over_steps, uri),
     }
 
 

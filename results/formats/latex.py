@@ -49,7 +49,7 @@ def to_latex(table: TextTable) -> str:
         lines += _float(part, f"part {number} of {len(parts)}" if len(parts) > 1 else "")
     if len(parts) > 1:  # a float with a full page of rows has no room for them
         lines += [*_notes(table), r"\par"]
-    lines += [f"% fills missing places: {command}" for command in table.commands]
+    lines += [f"% fills missing places: {' '.join(command.splitlines())}" for command in table.commands]
     return "\n".join(lines) + "\n"
 
 
@@ -91,7 +91,7 @@ def document(table: str) -> str:
 
 def escaped(text: str) -> str:
     """Text with LaTeX's special characters written out."""
-    return "".join(_SPECIAL.get(character, character) for character in text)
+    return "".join(_SPECIAL.get(character, character) for character in " ".join(text.splitlines()))
 
 
 def _header(table: TextTable) -> list[str]:
@@ -146,11 +146,11 @@ def _label(names: list[tuple[str, ...]], index: int, level: int) -> str:
 
 
 def _place(text: Text) -> str:
-    plain = _number(text.plain)
+    plain = _number(escaped(text.plain))
     plain = {"best": rf"\textbf{{{plain}}}", "second": rf"\underline{{{plain}}}"}.get(text.mark, plain)
     signs = rf"\textsuperscript{{{escaped(text.signs)}}}" if text.signs else ""
-    return f"{plain}{signs}{_number(text.tail)}"
+    return f"{plain}{signs}{_number(escaped(text.tail))}"
 
 
 def _number(text: str) -> str:
-    return re.sub(r"-(?=\d)", "$-$", re.sub(r"\+(?=\d)", "$+$", text)).replace("±", r"$\pm$")
+    return re.sub(r"-(?=\d)", "$-$", re.sub(r"\+(?=\d)", "$+$", text))

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from bench.disk.locks import held
-from bench.record.database import is_local, path_of
+from bench.record.local.database import is_local, path_of
 from bench.record.names import KIND_TAG
 from results.mlflow_ui.aggregate import Aggregate
 from results.mlflow_ui.names import (

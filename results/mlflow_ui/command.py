@@ -70,7 +70,7 @@ def ui(options: argparse.Namespace) -> int:
 
 def experiment_id(uri: str, experiment: str) -> str | None:
     """The id of an experiment; None where there is none. Creates no store."""
-    from bench.record import database
+    from bench.record.local import database
 
     if database.is_local(uri):
         return database.experiment_id(uri, experiment)

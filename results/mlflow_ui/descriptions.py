@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from bench.record.names import SPEEDUP
 from results.distance.gaps import gap
-from results.formats.markdown import place
+from results.formats.markdown import cell, code, line, place, span
 from results.mlflow_ui.names import NOTE_LIMIT, run_link, title
 from results.mlflow_ui.views import SECONDS, VIEWS, view_link
 from results.runs.frame import CellRun
@@ -93,10 +93,10 @@ def sweep_note(
         "**Artifacts:** `page.html` (everything, sortable), `leaderboard.md`, `leaderboard.csv`, `figures/`.",
         "",
     ]
-    lines += ["```", command, "```", ""] if command else []
+    lines += ["```", code(command), "```", ""] if command else []
     if missing:
         lines += [f"**{len(missing)} cells are not finished; the same command runs them:**", ""]
-        lines += [f"- {line}" for line in missing[:10]] + [""]
+        lines += [f"- {cell(one)}" for one in missing[:10]] + [""]
     return fitted([*lines, *(_board(board) if board else [])])
 
 
@@ -132,8 +132,8 @@ def experiment_note(experiment_id: str) -> str:
 def fitted(lines: Sequence[str]) -> str:
     """As many whole lines as MLflow keeps of a description, and how many are left out."""
     size, kept = 0, 0
-    for line in lines:
-        size += len(line) + 1
+    for text in lines:
+        size += len(text) + 1
         if size > NOTE_LIMIT:
             break
         kept += 1
@@ -145,12 +145,12 @@ def fitted(lines: Sequence[str]) -> str:
 def _about(labels: Mapping[str, str], options: str, request: int | None = None) -> str:
     """What a cell is, in one line."""
     method = labels["method"]
-    does = DOES.get(method, f"forgets: regime `{labels['regime']}`")
+    does = DOES.get(method, f"forgets: regime `{span(labels['regime'])}`")
     seed = f", seed {labels['seed']}" if "seed" in labels else ""
     faced = f", request {request}" if request is not None else ""
-    own = f", options `{options}`" if options else ""
-    where = f"{title(labels['backbone'])} on {title(labels['dataset'])}"
-    return f"**{title(method)}** {does}. {where}{faced}{seed}{own}"
+    own = f", options `{span(options)}`" if options else ""
+    where = f"{cell(title(labels['backbone']))} on {cell(title(labels['dataset']))}"
+    return f"**{cell(title(method))}** {does}. {where}{faced}{seed}{own}"
 
 
 def _cell_figures(run: CellRun, gold: CellRun | None) -> list[str]:
@@ -193,13 +193,13 @@ def _board(board: TextTable) -> list[str]:
             before = setting
             lines += [
                 "",
-                f"**{' / '.join(setting)}**",
+                f"**{cell(' / '.join(setting))}**",
                 "",
-                _row(["method", *(title for title, _ in board.header)]),
+                _row(["method", *(cell(title) for title, _ in board.header)]),
             ]
             lines += ["|" + ":--|" + "--:|" * len(board.header)]
-        lines.append(_row([" ".join(method), *(place(text).replace(" ", UNBROKEN) for text in places)]))
-    return [*lines, "", *board.notes]
+        lines.append(_row([cell(" ".join(method)), *(place(text).replace(" ", UNBROKEN) for text in places)]))
+    return [*lines, "", *map(line, board.notes)]
 
 
 def _row(texts: Sequence[str]) -> str:
@@ -229,4 +229,8 @@ def _gap(group: Group, gold: Group, metric: str) -> str:
 
 
 def _code(commands: Sequence[str]) -> list[str]:
-    return ["Run it again, and where its figures come from:", "", "```", *commands, "```"] if commands else []
+    return (
+        ["Run it again, and where its figures come from:", "", "```", *map(code, commands), "```"]
+        if commands
+        else []
+    )

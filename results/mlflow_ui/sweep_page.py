@@ -63,7 +63,7 @@ def _write_files(place: Path, uri: str, done: Sequence[CellRun], variants: Mappi
     """Leaderboard, page and figures of some cells; the leaderboard."""
     from results.distance.rows import from_runs
     from results.formats.written import written
-    from results.runs.artifacts import trajectory
+    from results.runs.artifacts import over_steps, trajectory
     from results.site.content import document
     from results.site.page import page
     from results.tables.leaderboard import leaderboard
@@ -71,7 +71,7 @@ def _write_files(place: Path, uri: str, done: Sequence[CellRun], variants: Mappi
     rows = from_runs(done, variants, uri)
     grid = leaderboard(rows)
     texts = {name: written(grid, form) for name, form in FORMATS.items()}
-    texts["page.html"] = page(document(rows, partial(trajectory, uri)))
+    texts["page.html"] = page(document(rows, partial(trajectory, uri), partial(over_steps, uri)))
     for name, text in texts.items():
         (place / name).write_text(text, encoding="utf-8")
     _draw(place / "figures", uri, rows)

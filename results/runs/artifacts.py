@@ -33,6 +33,12 @@ def training_curve(uri: str, run_id: str, role: str) -> list[dict[str, float]]:
     return _joined(uri, run_id, f"curve/{role}", ("seconds", "valid_recall_at_20"))
 
 
+def over_steps(uri: str, run_id: str, metric: str) -> list[tuple[int, float]]:
+    """The values of a metric by step; of a cell that serves a stream the steps are requests served."""
+    history = client_of(uri).get_metric_history(run_id, metric)
+    return sorted({point.step: float(point.value) for point in history}.items())
+
+
 def audit_arrays(uri: str, run_id: str) -> dict[str, NDArray[np.generic]]:
     """Arrays of a run's audits by ``<audit>/<role>/<array>``; empty where it has none."""
     return arrays_of(uri, run_id, AUDITS)

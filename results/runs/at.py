@@ -8,6 +8,9 @@ from typing import NamedTuple, TypeVar
 Key = TypeVar("Key")
 REQUEST_PARAM = "regime.seed"
 """Which deletion request a cell faced. A dimension of every result, like the training seed."""
+STREAM_PARAM = "stream.seed"
+"""The same of a cell that serves a stream; where it is not stated it follows the other."""
+REQUEST_PARAMS = (REQUEST_PARAM, STREAM_PARAM)
 
 
 class At(NamedTuple):

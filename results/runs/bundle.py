@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from bench.record.names import CELL_KEY_TAG, HEARTBEAT_TAG, OWNER_TAG
-from datasets.errors import InputError
-from results.runs.frame import client_of, latest, runs
+from datasets.errors import InputError, in_short
+from results.runs.frame import PER_USER, client_of, latest, runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MANIFEST = "bundle.json"
+AGAIN = "export it again"
 ORIGIN_TAG = "lethe.imported_from"
 """Run id in the store that a run was exported from."""
 LOCAL_TAGS = (OWNER_TAG, HEARTBEAT_TAG, "mlflow.parentRunId")
@@ -61,6 +62,7 @@ def import_(uri: str, experiment: str, file: Path) -> Imported:
 
     with _opened(file) as bundle:
         ids = _manifest(bundle, file)
+        contents = {run_id: _content(bundle, run_id, file) for run_id in ids}
         store = Store(TrackingConfig(uri=uri, experiment=experiment))
         client = store.client
         recorded = runs(uri, experiment)
@@ -73,7 +75,7 @@ def import_(uri: str, experiment: str, file: Path) -> Imported:
         home = store.experiment_id
         added = 0
         for run_id in ids:
-            content = json.loads(bundle.read(f"runs/{run_id}.json"))
+            content = contents[run_id]
             if content["tags"][CELL_KEY_TAG] in finished:
                 continue
             if run_id in halves:  # an import that was cut off
@@ -96,8 +98,15 @@ def _export_run(client: MlflowClient, run_id: str, bundle: zipfile.ZipFile) -> N
         "inputs": _inputs(run),
     }
     bundle.writestr(f"runs/{run_id}.json", json.dumps(content, sort_keys=True))
+    paths = sorted(_artifacts(client, run_id, ""))
+    if PER_USER not in paths:
+        raise InputError(
+            f"run {run_id} has no {PER_USER} at {run.info.artifact_uri}, where every finished cell "
+            "has it: bring "
+            "the folder of the artifacts back to where it was, then export again."
+        )
     with tempfile.TemporaryDirectory() as folder:
-        for path in sorted(_artifacts(client, run_id, "")):
+        for path in paths:
             bundle.write(client.download_artifacts(run_id, path, folder), f"artifacts/{run_id}/{path}")
 
 
@@ -172,8 +181,44 @@ def _opened(file: Path) -> zipfile.ZipFile:
     return zipfile.ZipFile(file)
 
 
+def _content(bundle: zipfile.ZipFile, run_id: str, file: Path) -> dict[str, Any]:
+    """What a bundle says of a run. Raises ``InputError`` where that is not what ``export`` writes."""
+    try:
+        content = json.loads(bundle.read(f"runs/{run_id}.json"))
+        sound = isinstance(content["tags"][CELL_KEY_TAG], str) and isinstance(content["name"], str)
+        sound &= all(
+            isinstance(value, str) for part in ("tags", "params") for value in content[part].values()
+        )
+        for history in content["metrics"].values():
+            sound &= all(len(point) == 3 and float(point[0]) is not None for point in history)
+        sound &= all(one["dataset"].keys() and one["tags"] is not None for one in content["inputs"])
+        sound &= all(isinstance(content[key], int | None) for key in ("start", "end"))
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"bundle={file} holds no sound run {in_short(run_id)} ({in_short(error)}): {AGAIN}."
+        ) from error
+    outside = [name for name in _names_below(bundle, f"artifacts/{run_id}/") if not _stays_inside(name)]
+    if outside or not sound:
+        what = (
+            f"has the artifact {in_short(outside[0])}, which leaves its folder" if outside else "is malformed"
+        )
+        raise InputError(f"bundle={file}: run {in_short(run_id)} {what}: {AGAIN}.")
+    return dict(content)
+
+
+def _stays_inside(name: str) -> bool:
+    """Whether the path of an artifact leads to where it says."""
+    parts = PurePosixPath(name).parts
+    return not name.startswith("/") and ".." not in parts and "\\" not in name and not name.endswith("/")
+
+
 def _manifest(bundle: zipfile.ZipFile, file: Path) -> list[str]:
-    content = json.loads(bundle.read(MANIFEST)) if MANIFEST in bundle.namelist() else {}
+    try:
+        content = json.loads(bundle.read(MANIFEST)) if MANIFEST in bundle.namelist() else {}
+    except (ValueError, RecursionError, zipfile.BadZipFile) as error:
+        raise InputError(f"bundle={file} has no readable {MANIFEST} ({in_short(error)}): {AGAIN}.") from error
+    if not isinstance(content, dict) or not isinstance(content.get("runs", []), list):
+        content = {}
     if content.get("version") != VERSION:
         raise InputError(
             f"bundle={file} has version {content.get('version')} and this program reads {VERSION}: "

@@ -16,11 +16,11 @@ import pandas as pd
 from safetensors.numpy import load_file
 
 from bench.config.schema import TrackingConfig
-from bench.record.database import is_absent
+from bench.record.local.database import is_absent
 from bench.record.names import CELL_KEY_TAG, FAILURE_TAG, KIND_TAG, RETIRED_TAG, TRIAL_KEY_TAG
 from bench.record.store import every_run, reading
 from bench.tune.record import tuning
-from results.runs.at import REQUEST_PARAM, At
+from results.runs.at import REQUEST_PARAM, STREAM_PARAM, At
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,8 +56,9 @@ class CellRun:
 
     @property
     def request(self) -> int:
-        """The seed of its deletion request; of an explicit list the number that was recorded with it."""
-        return int(self.params.get(REQUEST_PARAM, "0"))
+        """The seed of its deletion request, or of its stream of them; of an explicit list the number that was
+        recorded with it."""
+        return int(self.params.get(STREAM_PARAM) or self.params.get(REQUEST_PARAM, "0"))
 
     @property
     def at(self) -> At:

@@ -10,7 +10,15 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from bench.record.names import DATA_KEY_TAG, REQUEST_KEY_TAG, TUNED_TAG, not_applicable
+from bench.record.names import (
+    DATA_KEY_TAG,
+    REQUEST_KEY_TAG,
+    TUNED_RULE_TAG,
+    TUNED_SECONDS_TAG,
+    TUNED_TAG,
+    TUNED_TRIALS_TAG,
+    not_applicable,
+)
 from results.names.headlines import GOLD
 from results.runs.at import At, coverage
 from results.runs.frame import CellRun, latest
@@ -21,7 +29,7 @@ from unlearning import REFERENCE_METHODS
 SETTING = ("dataset", "backbone", "regime")
 TRAINED_WITH = ("backbone.", "train.")
 """Parameters that gold must share with a method that is held against it."""
-SHARED = ("dataset.", "poison.", "regime.", *TRAINED_WITH)
+SHARED = ("dataset.", "poison.", "regime.", "stream.", *TRAINED_WITH)
 """How the options begin that are no method's own."""
 
 
@@ -102,6 +110,18 @@ class Group:
         """Whether its options come from tuning."""
         return all(run.tags.get(TUNED_TAG) == "true" for run in self.runs)
 
+    @property
+    def tunes(self) -> list[str]:
+        """How its options were chosen, with the trials and seconds behind them; empty for untuned ones."""
+        found = sorted({tune_of(run) for run in self.runs if run.tags.get(TUNED_TAG) == "true"})
+        return found if self.is_tuned else [f"in part: {text}" for text in found]
+
+    @property
+    def tuned_by(self) -> str:
+        """What choosing its options is called, e.g. ``oracle tuning``; "" where that is not one thing."""
+        rules = {run.tags.get(TUNED_RULE_TAG, "") for run in self.runs}
+        return rules.pop() if self.is_tuned and len(rules) == 1 else ""
+
     def chosen(self, metric: str) -> dict[At, CellRun]:
         """By request and seed, the run that counts for the metric."""
         having = {run.at: run for run in self.runs if metric in run.metrics}
@@ -125,6 +145,14 @@ class Group:
         """The run of every request and seed that counts."""
         by_at = {run.at: run for run in self.runs}
         return [by_at[at] for at in self.ats]
+
+
+def tune_of(run: CellRun) -> str:
+    """How the tuned options of a run were chosen, and what that took."""
+    if TUNED_RULE_TAG not in run.tags:
+        return "tuned by a rule that was not recorded"
+    trials, seconds = run.tags[TUNED_TRIALS_TAG], float(run.tags[TUNED_SECONDS_TAG])
+    return f"{run.tags[TUNED_RULE_TAG]}: {trials} trials, {seconds:,.1f} s of the method's clock"
 
 
 def grouped(runs: Iterable[CellRun], variants: Mapping[str, str]) -> list[Group]:

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+from bench.config.tuned import REMARKS
 from bench.plan.code import AUDIT, audit_part, code_today
-from bench.record.names import CODE_TAG, DATA_KEY_TAG, REQUEST_KEY_TAG
+from bench.record.names import CODE_TAG, DATA_KEY_TAG, REQUEST_KEY_TAG, TUNED_REMARKS_TAG
 from datasets.errors import InputError
 from results.runs.frame import CellRun
 
@@ -29,6 +30,7 @@ FLAGS = {
     UNRECORDED: "the runs were made before code was recorded",
     HARNESS: "runs were trained or measured by code of the harness that differs between them or from today's",
     REQUESTS: "requests with the same seed differ: a request file or the code that draws was changed",
+    **REMARKS,
 }
 """What each flag of a row means."""
 AUDITS = "audit/"
@@ -118,7 +120,8 @@ def _flags(runs: Sequence[CellRun]) -> list[str]:
     requests = {(run.request, run.tags.get(REQUEST_KEY_TAG)) for run in last}
     if len(requests) > len({run.request for run in last}):
         found.append(REQUESTS)
-    return found
+    said = {remark for run in last for remark in run.tags.get(TUNED_REMARKS_TAG, "").split("; ")}
+    return found + [remark for remark in REMARKS if remark in said]
 
 
 def _parts(run: CellRun) -> tuple[str, ...]:

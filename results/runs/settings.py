@@ -16,12 +16,12 @@ from bench.config.compose import expand_each
 from bench.config.registry import registry
 from bench.config.schema import as_json
 from bench.config.source import options_of
-from bench.record.parameters import parameters
+from bench.record.local.parameters import parameters
 from datasets.errors import InputError
-from results.runs.at import REQUEST_PARAM
+from results.runs.at import REQUEST_PARAM, REQUEST_PARAMS
 from results.runs.frame import CellRun
 
-COMPARED = ("dataset", "poison", "backbone", "regime", "method", "train", "repair")
+COMPARED = ("dataset", "poison", "backbone", "regime", "stream", "method", "train", "repair")
 """Groups of parameters that say what was run; seed, request, device and the way of running do not."""
 RANKED = ("evaluate.candidates", "evaluate.users.count", "evaluate.users.seed")
 """The parameters of measuring that change what the figures of a run mean."""
@@ -40,7 +40,7 @@ def expected(cells: Sequence[Sequence[str]]) -> list[tuple[dict[str, str], Param
         labels = {
             "dataset": config.data_name,
             "backbone": config.backbone.name,
-            "regime": config.regime.name,
+            "regime": config.regime_name,
             "method": config.method.name,
         }
         found.append((labels, compared(parameters(config))))
@@ -65,7 +65,7 @@ def compared(params: Mapping[str, object]) -> Parameters:
     return {
         key: str(value)
         for key, value in params.items()
-        if key in RANKED or (key.partition(".")[0] in COMPARED and key != REQUEST_PARAM)
+        if key in RANKED or (key.partition(".")[0] in COMPARED and key not in REQUEST_PARAMS)
     }
 
 
@@ -113,7 +113,9 @@ def command_of(run: CellRun, defaults: Defaults) -> str | None:
 def _places(run: CellRun) -> tuple[str, ...]:
     """The overrides that make the labels of a run."""
     dataset, _, poison = run.labels["dataset"].partition("+")
+    regime, _, stream = run.labels["regime"].partition("+")
     groups = {"dataset": dataset, "poison": poison} | {key: run.labels[key] for key in CHOSEN}
+    groups |= {"regime": regime, "stream": stream}
     return tuple(f"{key}={value}" for key, value in groups.items() if value)
 
 

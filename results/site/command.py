@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the page: 0, or 1 where no cell is finished."""
     from bench.disk.files import write_text
     from results.distance.rows import rows
-    from results.runs.artifacts import trajectory
+    from results.runs.artifacts import over_steps, trajectory
     from results.site.content import document
     from results.site.page import page
 
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     if not found:
         print(f"no finished cell in experiment {options.experiment} of {options.uri}", file=sys.stderr)
         return 1
-    made = document(found, partial(trajectory, options.uri))
+    made = document(found, partial(trajectory, options.uri), partial(over_steps, options.uri))
     write_text(options.out, page(made))
     options.out.chmod(0o644)  # pages are made to be served
     print(f"{sum(len(group.ats) for group in found)} cells: {options.out}", file=sys.stderr)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.record.names import (
     FORGET_RECALL,
@@ -35,6 +35,11 @@ from results.tables.ranks_table import verdict
 from results.tables.speed_up import is_contended, why_not
 from unlearning import REFERENCE_METHODS
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
+Steps = Callable[[str, str], Sequence[tuple[int, float]]]
+"""Values of a metric by step, by run id and metric."""
 Trajectory = Callable[[str], Sequence[Mapping[str, float]]]
 """Points of the trajectory by run id."""
 
@@ -42,7 +47,7 @@ DIGITS = 8
 """Significant digits kept: twice what is printed."""
 KEPT = (
     *("test/", "valid/", "retain/", "forget/", "forget_unmasked/", "test_all_users/"),
-    *("list_distance", "exposure/", "time/", "cost/", "audit/"),
+    *("list_distance", "exposure/", "time/", "cost/", "stream/", "audit/"),
 )
 DROPPED = ("_at_10", "_at_50", "time/audit/", "time/warmup", "_low", "_high")
 OTHER_ROLES = ("gold_", "original_")
@@ -52,12 +57,15 @@ FORMS = {SPEEDUP: "times", SPEEDUP_TO_END: "times", SECONDS: "seconds", OFFLINE_
 """How a column is printed; any other with four digits."""
 
 
-def document(groups: Sequence[Group], trajectory: Trajectory) -> dict[str, Any]:
+def document(
+    groups: Sequence[Group], trajectory: Trajectory, steps: Steps = lambda run_id, metric: []
+) -> dict[str, Any]:
     """Everything on the page.
 
     Args:
         groups: all rows of the store (``results.distance.rows``).
         trajectory: reads the trajectory of a run.
+        steps: reads a metric of a run by step, for streams of requests.
     """
     looks = styles(group.method for group in groups)
     rows: list[tuple[Group, dict[str, Any]]] = []
@@ -81,6 +89,7 @@ def document(groups: Sequence[Group], trajectory: Trajectory) -> dict[str, Any]:
         "titles": TITLES,
         "styles": {name: asdict(look) for name, look in looks.items()},
         "ranks": _ranks(ranks(groups)),
+        "drift": _drift(groups, steps),
         "rows": [row for _, row in rows],
     }
 
@@ -188,10 +197,27 @@ def _gold_figures(runs: Iterable[CellRun]) -> dict[str, float | None]:
 def _picture(found: Ranks) -> str:
     """The critical-difference diagram as an address that holds the drawing."""
     from results.figures.ranks import diagram
-    from results.figures.written import as_svg, drawing
+    from results.figures.written import drawing
 
     with drawing():
-        return "data:image/svg+xml;base64," + base64.b64encode(as_svg(diagram(found))).decode()
+        return _address(diagram(found))
+
+
+def _drift(groups: Sequence[Group], steps: Steps) -> list[dict[str, str]]:
+    """Drift curves of streams, a picture per backbone."""
+    from results.figures.drift import Drift
+    from results.figures.source import Source
+    from results.figures.written import drawing
+
+    with drawing():
+        pages = Drift().pages(Source(tuple(groups), steps=steps))
+        return [{"backbone": name, "picture": _address(canvas)} for name, canvas in pages]
+
+
+def _address(canvas: Canvas) -> str:
+    from results.figures.written import as_svg
+
+    return "data:image/svg+xml;base64," + base64.b64encode(as_svg(canvas)).decode()
 
 
 def _used(group: Group, metrics: Iterable[str]) -> list[CellRun]:

@@ -87,7 +87,7 @@ function setUpRanks() {
     element(
       "tr",
       {},
-      element("th", { scope: "row" }, element("span", { class: "name" }, swatch(row.method.replace(" (tuned)", "")), rankName(row.method))),
+      element("th", { scope: "row" }, element("span", { class: "name" }, swatch(methodOf(row.method)), rankName(row.method))),
       ...[row.rank.toFixed(2), row.score === null ? "–" : row.score.toFixed(2), String(row.missing)].map((text) => element("td", { class: "number" }, text)),
     ),
   );
@@ -98,7 +98,16 @@ function setUpRanks() {
   }
 }
 
-const rankName = (name) => title(name.replace(" (tuned)", "")) + (name.endsWith(" (tuned)") ? " (tuned)" : "");
+function setUpDrift() {
+  if (!data.drift.length) return;
+  byId("drift").hidden = false;
+  byId("drift-pictures").append(
+    ...data.drift.map((page) => element("img", { src: page.picture, alt: `Drift curves of streams on ${title(page.backbone)}` })),
+  );
+}
+
+const methodOf = (name) => name.split(" (")[0];
+const rankName = (name) => title(methodOf(name)) + name.slice(methodOf(name).length);
 
 function setUpPlots() {
   const chosen = { x: AXES.x[0][0], y: AXES.y[0][0], kind: DISTANCES[0][0] };
@@ -147,6 +156,7 @@ byId("counts").textContent =
 setUpTheme();
 setUpFilters();
 setUpRanks();
+setUpDrift();
 setUpLeaderboard();
 setUpPlots();
 setUpAudits();

@@ -15,5 +15,6 @@ __all__ = [
     "ranking",
     "ranks_table",
     "speed_up",
+    "stream_table",
     "text_table",
 ]

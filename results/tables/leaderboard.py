@@ -84,7 +84,7 @@ def shown_columns(groups: Iterable[Group]) -> list[Column]:
 def remark(group: Group) -> str:
     """What has to be said about the runs of a row."""
     left = [f"{counted(len(group.left_out), 'run')} of other code left out"] if group.left_out else []
-    return "".join(f"; {text}" for text in (*group.flags, *left))
+    return "".join(f"; {text}" for text in (*group.tunes, *group.flags, *left))
 
 
 def _place(group: Group, setting: Sequence[Group], metric: str, mark: str, letters: Letters) -> Text:

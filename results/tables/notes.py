@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.record.names import TUNED_TAG
 from results.distance.gaps import FEWEST_GOLDS
 from results.distance.significance import CLOSENESS_REFERENCE, notes_on
 from results.names.titles import TITLES
 from results.published.numbers import Note
 from results.runs.at import counted, coverage
+from results.runs.groups import tune_of
 from results.runs.identity import FLAGS
 from results.tables.measured import MeasuredTable
 
@@ -30,6 +32,7 @@ def notes(table: MeasuredTable, parts: Sequence[Sequence[str]], printed: Sequenc
         *_general(table),
         *_state(table),
         *_code(table),
+        *_tuning(table),
         *_provenance(table),
     ]
 
@@ -115,6 +118,17 @@ def _code(table: MeasuredTable) -> list[str]:
             + "."
         )
     return lines
+
+
+def _tuning(table: MeasuredTable) -> list[str]:
+    """How tuned options were chosen and what that took, by method."""
+    found: dict[str, list[str]] = {}
+    for run in table.used:
+        if run.tags.get(TUNED_TAG) == "true":
+            names = found.setdefault(tune_of(run), [])
+            title = TITLES.get(run.labels["method"], run.labels["method"])
+            names += [title] if title not in names else []
+    return [f"{text} (options of {', '.join(sorted(names))})." for text, names in sorted(found.items())]
 
 
 def _provenance(table: MeasuredTable) -> list[str]:

@@ -50,7 +50,7 @@ def _notes(found: Ranks) -> list[str]:
         "membership attack and list excess, each capped at 10, over the requests and seeds that the methods "
         "share; the smaller the better.",
         "missing: settings in which a method has no score; it shares the last rank there. Ranked are default "
-        "options, and tuned ones by that name.",
+        "options, and tuned ones by the name of their tuning.",
     ]
     for setting, parts in found.parts.items():
         if parts:

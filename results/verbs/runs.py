@@ -28,6 +28,11 @@ def bundle(options: argparse.Namespace) -> int:
         return 0
     done = bundles.import_(options.uri, options.experiment, options.file)
     print(f"{done.added} cells added, {done.present} were there")
+    if done.added:
+        print(
+            f"their keys are those that {options.file} claims: each of these runs says so in its tag "
+            f"{bundles.ORIGIN_TAG}"
+        )
     return 0
 
 

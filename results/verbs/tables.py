@@ -35,6 +35,8 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser], store: argpa
     one.set_defaults(run=distance)
     one = verbs.add_parser("ranks", parents=[*shared, _narrowed()], help="mean ranks over settings")
     one.set_defaults(run=ranks)
+    one = verbs.add_parser("stream", parents=[*shared, _narrowed()], help="latency and break-even of streams")
+    one.set_defaults(run=stream)
     one = verbs.add_parser("audits", parents=[*shared, _narrowed()], help="every audit figure by method")
     one.add_argument(
         "--audit", action="append", help="only cells run with this preset, e.g. full (repeatable)"
@@ -134,6 +136,17 @@ def ranks(options: argparse.Namespace) -> int:
     found = ranked(rows)
     code = _print([ranks_table(found)], options)
     return code if found.scores else 1
+
+
+def stream(options: argparse.Namespace) -> int:
+    """Every row that served a stream of requests; 1 where none did."""
+    from results.tables.stream_table import stream_table
+
+    table = stream_table(_rows(options))
+    if not table.rows:
+        print(f"no stream in experiment {options.experiment} of {options.uri}", file=sys.stderr)
+        return 1
+    return _print([table], options)
 
 
 def audits(options: argparse.Namespace) -> int:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from tests.bench.cells import ROOT, TINY, bench, finished
+from tests.bench import cells
+from tests.bench.cells import ROOT, TINY, finished
+from tests.bench.warm import bench
 
 SENTENCES = [
     (["method.alpha=2"], "method.alpha=2"),
@@ -94,7 +96,8 @@ def test_a_failing_cell_is_recorded_and_does_not_stop_the_others(tmp_path: Path)
 
 
 def test_parallel_sweep_on_an_empty_folder_loses_no_cell(tmp_path: Path) -> None:
-    done = bench(tmp_path, "-m", "method=original,retrain,graph_only,reset", "launch=local")
+    sweep = ("-m", "method=original,retrain,graph_only,reset", "launch=local", "launch.jobs=2")
+    done = cells.bench(tmp_path, *sweep)  # from a cold start, as the first command of a user
     assert done.returncode == 0, done.stderr
     assert finished(done) == 4
 

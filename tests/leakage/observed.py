@@ -89,9 +89,9 @@ def _watch_reading(patch: pytest.MonkeyPatch, seen: Observed, change: Change | N
 def _watch_training(patch: pytest.MonkeyPatch, seen: Observed) -> None:
     train, trained = setting_module.train, setting_module.SettingStage._trained
 
-    def noted(self: Any, role: str, data: InteractionData) -> Any:
+    def noted(self: Any, role: str, data: InteractionData, **more: Any) -> Any:
         seen.trained_on[f"asked {role}"] = data
-        return trained(self, role, data)  # type: ignore[arg-type]
+        return trained(self, role, data, **more)  # type: ignore[arg-type]
 
     def spied(model: Recommender, data: InteractionData, *rest: Any) -> Any:
         role = list(seen.trained_on)[-1].removeprefix("asked ")

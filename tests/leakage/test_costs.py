@@ -25,7 +25,11 @@ METHODS = sorted(set(registry("method")) - set(REFERENCE_METHODS) - ASKS_A_SERVE
 QUICK = ("train.max_epochs=3", "regime.ratio=0.2")
 TRAINS_BACKBONES = ("sisa", "receraser", "ultrare")
 """Methods that train models of their own, whose recorded cost counts, whenever they were trained."""
-OPTIONS = {"tru": ["method.gate=false"], **{name: ["method.shards=2"] for name in TRAINS_BACKBONES}}
+OPTIONS = {
+    "tru": ["method.gate=false"],
+    "unlearnrec": ["method.epochs=2"],
+    **{name: ["method.shards=2"] for name in TRAINS_BACKBONES},
+}
 
 
 @pytest.fixture(scope="module")

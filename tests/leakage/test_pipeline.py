@@ -22,6 +22,7 @@ from bench.plan.request import draw
 from datasets.interactions import InteractionData, RawDataset
 from datasets.sampling import TripleSampler
 from tests.leakage.observed import Observed, bound_outputs, keys, moved_pairs, observe, outputs
+from tests.products import in_turn
 from tests.unlearning.cells import ASKS_A_SERVER
 from unlearning import REFERENCE_METHODS
 
@@ -31,6 +32,7 @@ QUICK = ("train.max_epochs=1", "regime.ratio=0.2", "evaluate.trajectory=false")
 OPTIONS = {
     "tru": {"bpr": "method.gate=false", "lightgcn": "method.gate=false"},
     **{method: {"": "method.shards=2"} for method in ("sisa", "receraser", "ultrare")},
+    "unlearnrec": {"": "method.epochs=2"},
 }
 MULTIMODAL = ("multidelete",)
 
@@ -41,19 +43,17 @@ def options_of(method: str, backbone: str) -> tuple[str, ...]:
     return tuple(text for key, text in known.items() if key in ("", backbone))
 
 
-def backbone_for(method: str, position: int) -> str:
-    """Backbones in turn, so that all occur; where a method needs content, one that has it."""
-    return "mgcn" if method in MULTIMODAL else BACKBONES[position % len(BACKBONES)]
+def backbone_for(method: str, position: int, turn: int) -> str:
+    """Backbones in turn, so that all occur, each in one regime; where a method needs content, one with it."""
+    return "mgcn" if method in MULTIMODAL else BACKBONES[(position * len(REGIMES) + turn) % len(BACKBONES)]
 
 
 CASES = [
-    (method, backbone_for(method, position + turn), regime)
+    (method, backbone_for(method, position, turn), regime)
     for position, method in enumerate(METHODS)
     for turn, regime in enumerate(REGIMES)
 ]
 every_case = pytest.mark.parametrize(("method", "backbone", "regime"), CASES)
-every_backbone = pytest.mark.parametrize("backbone", BACKBONES)
-every_regime = pytest.mark.parametrize("regime", REGIMES)
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +120,7 @@ def _lends_no_forgotten_pair_and_no_test_pair(seen: Observed) -> None:
     assert not set().union(*negatives) & keys(task.full.train, size)
 
 
-@every_backbone
-@every_regime
+@pytest.mark.parametrize(("backbone", "regime"), in_turn(BACKBONES, REGIMES))
 def test_gold_is_trained_on_the_retain_set_and_the_original_on_everything(
     backbone: str, regime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,12 +185,13 @@ def permuted_test(raw: RawDataset) -> RawDataset:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_test_labels_change_no_weight_and_no_curve(method: str, tmp_path: Path) -> None:
+def test_test_labels_change_no_weight_and_no_curve(method: str, folder: Path) -> None:
+    """The original and gold of each side are trained once, by whichever method comes first."""
     backbone, regime = ("mgcn", "interaction")
     overrides = [f"method={method}", f"backbone={backbone}", f"regime={regime}", "train.max_epochs=2"]
     overrides += ["regime.ratio=0.2", *options_of(method, backbone)]
-    plain = observe(tmp_path / "plain", *overrides)
-    other = observe(tmp_path / "other", *overrides, change=permuted_test)
+    plain = observe(folder / "plain", *overrides)
+    other = observe(folder / "other", *overrides, change=permuted_test)
     assert plain.measured_model is not None
     assert other.measured_model is not None
     state, changed = plain.measured_model.state_dict(), other.measured_model.state_dict()

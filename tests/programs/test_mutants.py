@@ -14,4 +14,4 @@ from tests.programs.mutants import MUTANTS, Mutant, mutated
 def test_a_mutant_fits_the_source(mutant: Mutant) -> None:
     source = (ROOT / mutant.file).read_text(encoding="utf-8")
     assert ast.dump(ast.parse(mutated(mutant, source))) != ast.dump(ast.parse(source))
-    assert all((ROOT / guard).exists() for guard in mutant.guards)
+    assert all((ROOT / guard.partition("::")[0]).exists() for guard in mutant.guards)

@@ -41,10 +41,11 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 
 ASKS_A_SERVER = {"cragru"}
-"""Methods that need a language model to ask: what every method is held to is asked of their twin without one, and
-the asking is tested in tests/unlearning/test_cragru.py."""
+"""Methods that ask a language model: their twin without one stands for them where every method is tested, and
+tests/unlearning/test_cragru.py tests the asking."""
 QUICK: dict[str, dict[str, Any]] = {
     "unlearnrec": {"epochs": 2},
+    "gnndelete": {"epochs": 20},
     "sisa": {"shards": 3},
     "receraser": {"shards": 3, "combiner_epochs": 2},
     "ultrare": {"shards": 3, "combiner_epochs": 2},

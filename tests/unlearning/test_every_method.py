@@ -19,7 +19,18 @@ from datasets.sampling import Batch
 from models.base import LossTerms, Recommender
 from models.capabilities import Capability, lacking
 from tests.products import combinations
-from tests.unlearning.cells import QUICK, REGIMES, Tape, private_copy, problem, ready, same, trained, weights
+from tests.unlearning.cells import (
+    ASKS_A_SERVER,
+    QUICK,
+    REGIMES,
+    Tape,
+    private_copy,
+    problem,
+    ready,
+    same,
+    trained,
+    weights,
+)
 from tests.unlearning.content_only import ContentOnly
 from unlearning import METHODS as BUILT_IN
 from unlearning.base import UnlearningMethod
@@ -30,10 +41,12 @@ CONF = Path(__file__).parents[2] / "conf"
 
 
 NOT_PORTED = ("BPR", "VBPR", "LATTICE", "LGMRec", "SLMRec", "DualGNN", "MMGCN")
+NO_LAYERS = (*NOT_PORTED, "BM3")
 REFUSED = {
     ("multidelete", "BPR"): "has none: choose a multimodal backbone",
     ("multidelete", "LightGCN"): "has none: choose a multimodal backbone",
     **{("unlearnrec", name): f"and not on {name}: choose one of these" for name in NOT_PORTED},
+    **{("gnndelete", name): f"{name} does not show or does not have: choose one of" for name in NO_LAYERS},
 }
 """Methods that cannot work on a backbone, and part of the sentence that says so before training."""
 
@@ -154,7 +167,10 @@ def test_trains_in_training_mode_whatever_the_evaluation_leaves(
     assert all(modes)
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name != "unlearnrec"])
+NAME_BACKBONES = {"unlearnrec", "gnndelete"}
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in NAME_BACKBONES])
 def test_a_backbone_without_an_item_table_is_accepted(method: str) -> None:
     """By methods that name no backbones."""
     task = problem("item")
@@ -162,6 +178,22 @@ def test_a_backbone_without_an_item_table_is_accepted(method: str) -> None:
     unlearner = accepted(method, model)
     task = ready(unlearner, model, task)
     unlearner.unlearn(copy.deepcopy(model), task, Tape())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_method_looks_at_validation_pairs_on_request(method: str) -> None:
+    """By default: other pairs, other validation recall, the same weights."""
+
+    def once(shift: int) -> dict[str, Tensor]:
+        unlearner = accepted(method, trained("mgcn"))
+        task = ready(unlearner, trained("mgcn"), problem("interaction", backbone="mgcn"))
+        users, items = task.retain.valid
+        retain = dataclasses.replace(task.retain, valid=torch.stack([users, items.roll(shift)]))
+        model = private_copy(trained("mgcn"), task)
+        torch.manual_seed(0)
+        return weights(unlearner.unlearn(model, dataclasses.replace(task, retain=retain), Tape()).model)
+
+    assert same(once(0), once(5))
 
 
 STEPS_WITHOUT_A_GRADIENT = {"scalegun", "retrain"}

@@ -10,6 +10,8 @@ import torch
 from tests.unlearning.cells import changed, private_copy, problem, run, same, trained, weights
 from tests.unlearning.content_only import ContentOnly
 from tests.unlearning.forgetting import assert_forgets, assert_keeps
+from unlearning.fisher import diagonal_fisher
+from unlearning.passes import whole_pass
 from unlearning.ssd import dampen
 
 
@@ -58,3 +60,27 @@ def test_importance_on_all_data_is_offline() -> None:
     _, tape, task = run("ssd")
     assert tape.count == task.request.forget.shape[1]
     assert [values.keys() for values in tape.curves] == [{"dampened_share"}]
+
+
+@pytest.mark.parametrize("backbone", ["bpr", "lightgcn"])
+def test_a_user_who_leaves_is_shrunk_and_turned_only_where_importances_differ(backbone: str) -> None:
+    """On matrix factorisation both importances of his row come from his own pairs on one and the same graph,
+    I_D = |F_u| / |D| mean of squares: with the same sampled items every entry shrinks by the same factor, and
+    no ranking of his changes. A graph backbone measures I_F on the graph without him."""
+    task = problem("user", backbone=backbone)
+    model = private_copy(trained(backbone), task)
+    full = private_copy(trained(backbone), task, "full")
+    batch = whole_pass(task.forget_sampler())
+    generator = torch.Generator().manual_seed(0)
+    share = len(batch.users) / task.full.train.shape[1]
+    on_data = [share * f for f in diagonal_fisher(full, [batch] * 50, "per_example", generator)]
+    on_forget = diagonal_fisher(model, [batch] * 50, "per_example", generator)
+    users = task.request.users
+    before = model.id_tables()["user"].detach().clone()[users]
+    dampen(model, on_data, on_forget, alpha=3.0, dampening=1.0)
+    cosine = torch.cosine_similarity(model.id_tables()["user"].detach()[users], before)
+    if backbone == "bpr":
+        assert torch.allclose(cosine, torch.ones(len(users)), atol=1e-4)
+        assert float(model.id_tables()["user"].detach()[users].norm() / before.norm()) < 0.2
+    else:
+        assert float(cosine.min()) < 0.999

@@ -111,6 +111,7 @@ class Reranker(Recommender):
         ``bind``."""
         base = self.base.scorer()
 
+        @torch.no_grad()
         def places(users: Tensor) -> Tensor:
             scores = base(users)
             self._serve(users, base)

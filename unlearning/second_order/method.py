@@ -31,7 +31,7 @@ from models.descent import descend
 from models.optimiser import adam
 from unlearning.base import Problem, Recorder, UnlearningMethod, UnlearnResult, trainable
 from unlearning.options import SecondOrderOptions
-from unlearning.repair_budget import repair_batches, repair_size
+from unlearning.repair_budget import repair_sampler, repair_size
 from unlearning.second_order.coordinates import Coordinates, Rows, coordinates, norm
 from unlearning.second_order.curvature import GaussNewton, Hessian, gradient
 from unlearning.second_order.objective import RANKING, MarginLoss, Total, margins, training_total
@@ -205,7 +205,7 @@ class InfluenceMethod(UnlearningMethod):
         count = repair_size(self.options.repair_examples, problem)
         if count:
             optimiser = adam(trainable(model), problem.learning_rate)
-            batches = repair_batches(problem, count, problem.batch_size)
+            batches = repair_sampler(problem, count).epoch(problem.batch_size)
             loss = descend(model, batches, lambda batch: model.loss(batch).total, optimiser, recorder)
             recorder.epoch(model, {"loss/repair": loss})
 

@@ -12,7 +12,7 @@ from bench.config.compose import expand
 from bench.plan.keys import CellKeys, cell_keys
 from bench.plan.planner import PlannedCell, Planner
 from bench.plan.rehearsal import rehearse
-from bench.record.parameters import parameters
+from bench.record.local.parameters import parameters
 from bench.record.store import Store
 from datasets.errors import InputError
 from tests.bench.cells import TINY
@@ -35,7 +35,7 @@ def test_every_audit_of_a_clean_cell_shares_one_shadow_model(tmp_path: Path) -> 
     for figure in ("membership_shadow/auc", "relearn/area", "return/regained", "fairness/ndcg_gap"):
         assert {f"audit/{figure}", f"audit/{figure.replace('/', '/gold_')}"} <= metrics.keys()
     assert models_in(tmp_path) == 3
-    run_cell(planned(tmp_path, "method=original", *overrides))
+    run_cell(planned(tmp_path, "method=original", *overrides, "audit.audits=[membership_shadow]"))
     assert models_in(tmp_path) == 3, "original, gold and the shadow are shared by the methods"
 
 

@@ -14,8 +14,15 @@ from bench.cache.care import damage, entries, main, prune, remove_leftovers
 from bench.cache.store import PREPARED, Content, ContentStore, sealed
 from bench.disk.files import checksum
 from bench.disk.locks import held, lock_file
+from bench.disk.owned import MARK, claim
 from bench.record.owner import owner_tags
 from tests.bench.cache.records import edit
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path) -> None:
+    """The folder of a test is a cache."""
+    claim(tmp_path, "cache.dir")
 
 
 def model(cache: Path, key: str, days: float = 0.0, content: bytes = b"weights") -> Path:
@@ -27,6 +34,10 @@ def model(cache: Path, key: str, days: float = 0.0, content: bytes = b"weights")
     (folder / "record.json").write_text(json.dumps(sealed(record)))
     os.utime(folder, (time.time() - days * 86_400,) * 2)
     return folder
+
+
+BESIDE = "0123456789abcdef"
+"""Ends the names of what is half-written."""
 
 
 def run(cache: Path, *arguments: str) -> int:
@@ -76,7 +87,7 @@ def test_a_model_in_use_is_not_pruned(tmp_path: Path) -> None:
 
 
 def test_only_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
-    for name in (".dead.abc", ".busy.abc"):
+    for name in (".dead." + BESIDE, ".busy." + BESIDE):
         (tmp_path / "models" / name).mkdir(parents=True)
     model(tmp_path, "kept")
     (tmp_path / "locks").mkdir()
@@ -84,17 +95,17 @@ def test_only_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / "progress").mkdir()
     tags = owner_tags()
     dead = {"state": {}, "lethe.owner": tags["lethe.owner"].replace('"pid": ', '"pid": 9')}
-    (tmp_path / "progress" / "alive.json").write_text(json.dumps({"state": {}, **tags}))
-    (tmp_path / "progress" / "dead.json").write_text(json.dumps(dead))
-    for name, silent in (("cut.json", 60.0), ("just-now.json", 0.0)):  # killed, or seen, while writing
+    (tmp_path / "progress" / "alive-3.json").write_text(json.dumps({"state": {}, **tags}))
+    (tmp_path / "progress" / "dead-1.json").write_text(json.dumps(dead))
+    for name, silent in (("cut-2.json", 60.0), ("just-now-4.json", 0.0)):  # killed, or seen, while writing
         path = tmp_path / "progress" / name
         path.write_text("")
         os.utime(path, (time.time() - silent,) * 2)
     with held(lock_file(tmp_path, "busy"), "a test"):
         removed = remove_leftovers(tmp_path)
-    assert {path.name for path in removed} == {".dead.abc", "stale.lock", "dead.json", "cut.json"}
-    assert {path.name for path in (tmp_path / "models").iterdir()} == {".busy.abc", "kept"}
-    assert {path.name for path in (tmp_path / "progress").iterdir()} == {"alive.json", "just-now.json"}
+    assert {path.name for path in removed} == {".dead." + BESIDE, "stale.lock", "dead-1.json", "cut-2.json"}
+    assert {path.name for path in (tmp_path / "models").iterdir()} == {".busy." + BESIDE, "kept"}
+    assert {path.name for path in (tmp_path / "progress").iterdir()} == {"alive-3.json", "just-now-4.json"}
 
 
 def test_unreferenced_asks_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,10 +153,10 @@ def test_item_graphs_are_pruned_by_age_and_not_by_reference(tmp_path: Path) -> N
     graph(tmp_path, "old", days=40.0)
     graph(tmp_path, "new")
     graph(tmp_path, "x.damaged-1")
-    (tmp_path / "item_graphs" / ".dead.abc").mkdir()
-    (tmp_path / "item_graphs" / ".busy.abc").mkdir()
+    (tmp_path / "item_graphs" / (".dead." + BESIDE)).mkdir()
+    (tmp_path / "item_graphs" / (".busy." + BESIDE)).mkdir()
     with held(lock_file(tmp_path, "busy"), "a test"):
-        assert [path.name for path in remove_leftovers(tmp_path)] == [".dead.abc"]
+        assert [path.name for path in remove_leftovers(tmp_path)] == [".dead." + BESIDE]
     assert {entry.folder.name for entry in prune(tmp_path, None, keep=set(), dry=False)} == {"x.damaged-1"}
     assert {entry.folder.name for entry in prune(tmp_path, 30.0, keep=None, dry=False)} == {"old"}
     assert [entry.folder.name for entry in entries(tmp_path)] == ["new"]
@@ -174,3 +185,63 @@ def test_prepared_states_are_listed_verified_and_pruned_by_age(
     os.utime(tmp_path / "prepared" / "gone", (time.time() - 40 * 86_400,) * 2)
     assert {entry.folder.name for entry in prune(tmp_path, 30.0, keep=None, dry=False)} == {"gone"}
     assert [entry.folder.name for entry in entries(tmp_path)] == ["weights", "whole"]
+
+
+def test_unreferenced_takes_the_store_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the harness does; what names no finished cell would have every model removed, and is refused."""
+    from bench.config.schema import TrackingConfig
+    from bench.record.store import Store
+
+    monkeypatch.chdir(tmp_path)
+    uri = f"sqlite:///{tmp_path}/elsewhere.db"
+    store = Store(TrackingConfig(uri=uri))
+    model(tmp_path, "used")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert run(tmp_path, "prune", "--unreferenced") == 2
+    assert "experiment=lethe has no finished cell" in capsys.readouterr().err
+    assert run(tmp_path, "prune", "--unreferenced", "--experiment", "lehte") == 2
+    assert "experiment=lehte is not there" in capsys.readouterr().err
+    assert run(tmp_path, "prune", "--unreferenced", "--tracking-uri", "sqlite:///missing.db") == 2
+    assert not (tmp_path / "missing.db").exists()
+    store.finish(
+        store.start("cell", {"lethe.kind": "cell", "lethe.original_key": "used", "lethe.gold_key": "used"})
+    )
+    model(tmp_path, "unused")
+    assert run(tmp_path, "prune", "--unreferenced") == 0
+    assert [entry.folder.name for entry in entries(tmp_path)] == ["used"]
+
+
+def test_a_folder_that_was_there_before_is_no_cache(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What somebody keeps in folders of these names stays, whatever it is called."""
+    folder = tmp_path / "project"
+    theirs = ["models/.gitkeep", "models/.ipynb_checkpoints/a.py", "models/bert/config.json", "data/.secret"]
+    theirs += ["progress/notes.json", "locks/my.lock", "README.md"]
+    for name in theirs:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("")
+        os.utime(folder / name, (0, 0))
+    os.utime(folder / "models" / "bert", (0, 0))
+    claim(folder, "cache.dir")
+    assert not (folder / MARK).exists()
+    assert remove_leftovers(folder) == []
+    assert run(folder, "prune", "--older-than", "1") == 2
+    assert f"is not marked as a cache of Lethe by a file {MARK}" in capsys.readouterr().err
+    assert all((folder / name).exists() for name in theirs)
+
+
+def test_in_a_cache_only_what_lethe_names_is_removed(tmp_path: Path) -> None:
+    """Also where they came after the mark."""
+    theirs = ["models/.gitkeep", "models/.ipynb_checkpoints/a.py", "models/bert/config.json"]
+    theirs += ["progress/notes.json", "data/.secret"]
+    for name in theirs:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (0, 0))
+    os.utime(tmp_path / "models" / "bert", (0, 0))
+    assert remove_leftovers(tmp_path) == []
+    assert prune(tmp_path, days=1.0, keep=set(), dry=False) == []
+    assert all((tmp_path / name).exists() for name in theirs)

@@ -13,7 +13,7 @@ from bench.cell.unlearn import UnlearningDiverged
 from bench.config.compose import expand
 from bench.measure.lists import LISTS_FILE
 from bench.plan.planner import PlannedCell, Planner
-from bench.record.names import FORGET_RECALL, HEADLINES, SPEEDUP, TEST_RECALL
+from bench.record.names import FORGET_RECALL, HEADLINES, REQUEST_FILE, SPEEDUP, TEST_RECALL
 from bench.record.store import Store
 from datasets.errors import InputError
 from tests.bench.cells import TINY
@@ -59,7 +59,10 @@ def test_what_a_run_holds(tmp_path: Path) -> None:
     assert dataset.dataset.digest == cell.keys.data
     assert '"num_users": 200' in dataset.dataset.profile
     names = {file.path for file in store.client.list_artifacts(run.info.run_id)}
-    assert names == {"audits.safetensors", LISTS_FILE, "per_user.safetensors", "trajectory.json"}
+    arrays = {"audits.safetensors", LISTS_FILE, "per_user.safetensors", REQUEST_FILE}
+    assert names == {*arrays, "trajectory.json"}
+    asked = load_file(store.client.download_artifacts(run.info.run_id, REQUEST_FILE, str(tmp_path)))
+    assert asked["forget"].shape[1] == run.data.metrics["request/pairs"]
     lists = load_file(store.client.download_artifacts(run.info.run_id, LISTS_FILE, str(tmp_path)))
     assert lists["users"].tolist() == list(range(200)), "fewer users than evaluate.lists: all of them"
     assert (lists["items"].shape, lists["group"].shape) == ((200, 20), (200,))

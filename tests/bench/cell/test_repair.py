@@ -13,10 +13,10 @@ import torch
 from bench.cell.pipeline import CellPipeline, CellResult
 from bench.cell.repair import repair_stage
 from bench.config.compose import expand
-from bench.config.schema import RepairConfig
 from bench.plan.keys import CellKeys, cell_keys
 from bench.plan.planner import Planner
-from bench.record.parameters import parameters
+from bench.record.local.parameters import parameters
+from bench.train.options import RepairConfig
 from datasets.errors import InputError
 from datasets.sampling import Batch
 from models.base import LossTerms

@@ -20,7 +20,7 @@ def test_threads_do_not_change_the_weights(backbone: str, tmp_path: Path) -> Non
         overrides = [
             f"backbone={backbone}",
             "method=finetune",
-            "train.max_epochs=2",
+            "train.max_epochs=1",
             "train.batch_size=512",
             "run.deterministic=true",
             f"run.threads={threads}",

@@ -122,3 +122,14 @@ def test_editing_the_data_is_noticed_although_it_was_checked_before(
     DAMAGE["NaN feature"][0](shop)
     assert run() == 2
     assert "NaN" in capsys.readouterr().err
+
+
+def test_counts_of_the_wrong_shape_are_taken_anew(shop: Path) -> None:
+    """They are kept in the cache, where anybody may edit them."""
+    assert run() == 0
+    (kept,) = [path for path in (shop.parent / "cache" / "data").glob("*.json") if len(path.stem) == 24]
+    sound = kept.read_text()
+    for content in ("[]", "null", sound.replace('"num_users": 30', '"num_users": "many"')):
+        kept.write_text(content)
+        assert run() == 0
+        assert kept.read_text() == sound

@@ -111,7 +111,7 @@ def test_the_estimate_is_from_cells_alone_also_through_mlflow(
     store.finish(trial)
     direct = estimate(cells)
     assert "0:03:07 of training and unlearning" in direct
-    monkeypatch.setattr("bench.record.database.is_local", lambda uri: False)
+    monkeypatch.setattr("bench.record.local.database.is_local", lambda uri: False)
     assert estimate(cells) == direct
 
 

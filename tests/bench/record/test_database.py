@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bench.config.schema import TrackingConfig
-from bench.record import database
 from bench.record.finished import recorded
+from bench.record.local import database
 from bench.record.names import CELL_KEY_TAG, FAILURE_TAG, KIND_TAG, RETIRED_TAG
 from bench.record.store import Store, ended_runs
 from tests.house import ROOT, modules
@@ -62,7 +62,9 @@ def test_mlflow_is_the_version_that_is_pinned() -> None:
 def test_no_other_module_knows_the_schema() -> None:
     sources = {name: path.read_text(encoding="utf-8") for name, path in modules().items()}
     names = ("latest_metrics", "run_uuid", "lifecycle_stage = ")
-    assert {n for n, text in sources.items() if any(k in text for k in names)} == {"bench.record.database"}
+    assert {n for n, text in sources.items() if any(k in text for k in names)} == {
+        "bench.record.local.database"
+    }
 
 
 @pytest.mark.parametrize("key", [None, *"abcdef"])
@@ -78,7 +80,7 @@ def test_the_record_of_cells(tracking: TrackingConfig, monkeypatch: pytest.Monke
     direct = [recorded(tracking, key) for key in (None, "a", "b", "d")]
     assert direct[0].failed == {"d": "ValueError: no"}
     assert direct[0].finished.keys() == {"a", "e"}
-    monkeypatch.setattr("bench.record.database.is_local", lambda uri: False)
+    monkeypatch.setattr("bench.record.local.database.is_local", lambda uri: False)
     assert [recorded(tracking, key) for key in (None, "a", "b", "d")] == direct
 
 

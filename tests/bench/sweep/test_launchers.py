@@ -13,8 +13,9 @@ from bench.plan.planner import Planner
 from bench.sweep import launch
 from bench.sweep.launch import check_launcher, model_jobs
 from datasets.errors import InputError
-from tests.bench.cells import TINY, bench, finished, leftovers, statuses
+from tests.bench.cells import TINY, finished, leftovers, statuses
 from tests.bench.faulty import install
+from tests.bench.warm import bench
 
 SWEEP = ("-m", "method=original,retrain,graph_only")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -10,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.cells import bench, failures, finished, leftovers, start, statuses
+from tests.bench import cells
+from tests.bench.cells import failures, finished, leftovers, statuses
 from tests.bench.faulty import install
+from tests.bench.warm import bench, start
 
-LAUNCHERS = [("launch=serial",), ("launch=local", "launch.jobs=2")]
+LAUNCHERS = {"serial": ("launch=serial",), "local": ("launch=local", "launch.jobs=2")}
+every_launcher = pytest.mark.parametrize("launch", LAUNCHERS.values(), ids=LAUNCHERS)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
@@ -23,7 +27,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("launch", LAUNCHERS)
+@every_launcher
 def test_sigkill_in_the_middle_loses_nothing_finished(launch: tuple[str, ...], tmp_path: Path) -> None:
     plugins = install(tmp_path)
     sweep = (*plugins, "-m", "method=original,wait", *launch)
@@ -33,7 +37,7 @@ def test_sigkill_in_the_middle_loses_nothing_finished(launch: tuple[str, ...], t
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert ("wait", "RUNNING") in statuses(tmp_path)
-    again = bench(tmp_path, *sweep)
+    again = bench(tmp_path, *sweep, "launch=serial")  # how cells are launched is no part of them
     assert again.returncode == 0, again.stdout + again.stderr
     assert (finished(again, "finished before"), finished(again)) == (1, 1)
     assert sorted(statuses(tmp_path)) == [("original", "FINISHED"), ("wait", "FINISHED"), ("wait", "KILLED")]
@@ -42,7 +46,7 @@ def test_sigkill_in_the_middle_loses_nothing_finished(launch: tuple[str, ...], t
     assert leftovers(tmp_path) == []
 
 
-@pytest.mark.parametrize("launch", LAUNCHERS)
+@every_launcher
 def test_ctrl_c_is_recorded_and_exits_with_130(launch: tuple[str, ...], tmp_path: Path) -> None:
     plugins = install(tmp_path)
     process = start(tmp_path, *plugins, "-m", "method=wait", "method.seconds=600,601", *launch)
@@ -58,12 +62,12 @@ def test_ctrl_c_is_recorded_and_exits_with_130(launch: tuple[str, ...], tmp_path
 
 
 def test_sigkill_while_the_store_is_created(tmp_path: Path) -> None:
-    process = start(tmp_path, "method=original")
+    process = cells.start(tmp_path, "method=original")
     wait_for(lambda: any(tmp_path.glob(".mlflow.db.new*")) or (tmp_path / "mlflow.db").exists())
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "mlflow.db").exists(), "killed too late to show anything"
-    again = bench(tmp_path, "method=original")
+    again = cells.bench(tmp_path, "method=original")
     assert again.returncode == 0, again.stderr
     assert leftovers(tmp_path) == []
 
@@ -113,4 +117,17 @@ def test_two_sweeps_started_together_run_each_cell_once(tmp_path: Path) -> None:
         ("original", "FINISHED"),
         ("retrain", "FINISHED"),
     ]
+    assert leftovers(tmp_path) == []
+
+
+def test_a_cell_runs_once_although_the_cache_is_deleted_meanwhile(tmp_path: Path) -> None:
+    plugins = install(tmp_path)
+    sweep = (*plugins, "method=wait", "method.seconds=8")
+    first = start(tmp_path, *sweep)
+    wait_for((tmp_path / "waiting").exists)
+    shutil.rmtree(tmp_path / "cache")
+    second = start(tmp_path, *sweep)
+    outputs = [process.communicate(timeout=300)[0] for process in (first, second)]
+    assert [process.returncode for process in (first, second)] == [0, 0], outputs
+    assert [status for _, status in statuses(tmp_path)] == ["FINISHED"]
     assert leftovers(tmp_path) == []

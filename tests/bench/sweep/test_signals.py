@@ -12,9 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.bench.cells import ROOT, bench, environment, finished, leftovers, start, statuses
+from tests.bench.cells import ROOT, finished, leftovers, statuses
 from tests.bench.faulty import install
 from tests.bench.sweep.test_resume import LAUNCHERS, wait_for
+from tests.bench.warm import Command, bench, start
+from tests.products import in_turn
 
 
 def survivors(processes: list[psutil.Process]) -> list[psutil.Process]:
@@ -22,20 +24,16 @@ def survivors(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
-def waiting_sweep(
-    folder: Path, launch: tuple[str, ...]
-) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+def waiting_sweep(folder: Path, launch: tuple[str, ...]) -> tuple[Command, list[psutil.Process]]:
     """A sweep whose cells wait, and its child processes."""
     process = start(folder, *install(folder), "-m", "method=wait", "method.seconds=600,601", *launch)
     wait_for((folder / "waiting").exists)
     return process, psutil.Process(process.pid).children(recursive=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("launch", LAUNCHERS)
-def test_a_signal_to_the_command_alone_ends_it_like_ctrl_c(
-    launch: tuple[str, ...], number: signal.Signals, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("launcher", "name"), in_turn(sorted(LAUNCHERS), ["SIGTERM", "SIGHUP"]))
+def test_a_signal_to_the_command_alone_ends_it_like_ctrl_c(launcher: str, name: str, tmp_path: Path) -> None:
+    launch, number = LAUNCHERS[launcher], signal.Signals[name]
     process, children = waiting_sweep(tmp_path, launch)
     os.kill(process.pid, number)
     output, _ = process.communicate(timeout=60)
@@ -80,7 +78,6 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
 
 def test_a_tune_ends_like_ctrl_c(tmp_path: Path) -> None:
     plugins = install(tmp_path)
-    overrides = ["dataset=synthetic_tiny", "train.max_epochs=2", "run.threads=1", "budget=2"]
     (tmp_path / "conf" / "search").mkdir()
     (tmp_path / "conf" / "search" / "wait.yaml").write_text(
         "seconds: {kind: float, low: 500.0, high: 600.0}\n"
@@ -88,16 +85,7 @@ def test_a_tune_ends_like_ctrl_c(tmp_path: Path) -> None:
     (tmp_path / "conf" / "method" / "wait.yaml").write_text(
         "name: wait\ngraph_at_unlearning: retain\ngraph_at_evaluation: retain\nseconds: 600.0\n"
     )
-    command = [sys.executable, "-m", "bench.tune", *plugins, "method=wait", *overrides]
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    process = start(tmp_path, *plugins, "method=wait", "budget=2", module="bench.tune")
     deadline = time.monotonic() + 120
     while not (tmp_path / "waiting").exists():
         assert process.poll() is None, process.communicate()[0]

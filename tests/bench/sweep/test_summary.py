@@ -164,3 +164,19 @@ def test_swept_options_tell_rows_apart_beside_the_method_or_below() -> None:
     assert "[1] repair_batches=3 lambda_fusion=0.001" in below
     assert "[2] repair_batches=5" in below
     assert max(map(len, below)) <= 80
+
+
+def test_a_gold_that_was_trained_otherwise_is_named_once_per_setting() -> None:
+    like = {"train/original_best_epoch": 40.0, "train/gold_best_epoch": 50.0}
+    recalls = {"train/original_valid_recall_at_20": 0.60, "train/gold_valid_recall_at_20": 0.59}
+    early = {**like, "train/gold_best_epoch": 11.0}
+    poor = {**recalls, "train/gold_valid_recall_at_20": 0.53}
+
+    def named(metrics: dict[str, float]) -> list[str]:
+        rows = [row(method, 0.08, 0.0, **metrics) for method in ("tru", "reset")]
+        return [line for line in printed(rows) if line.startswith("Gold may be poor")]
+
+    assert named({**like, **recalls}) == []
+    assert named(like) == [], "an older run did not record it"
+    assert len(named({**early, **recalls})) == len(named({**like, **poor})) == 1
+    assert named({**early, **recalls})[0].startswith("Gold may be poor on baby/mgcn/user/seed 0: gold's best")

@@ -1,11 +1,11 @@
-"""Tuning: equal budget, validation data only, replayable; and what it leaves is taken where asked for."""
+"""Tuning: equal budget, validation data only, replayable."""
 
 from __future__ import annotations
 
 import dataclasses
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -13,20 +13,19 @@ import yaml
 
 from bench.cell import setting as setting_module
 from bench.cell.run import run_cell
-from bench.config.compose import expand, expand_grid
+from bench.config.compose import expand
 from bench.config.registry import registry
 from bench.config.schema import CONFIG_DIR, Choice
-from bench.config.source import options_of
+from bench.config.source import code_digest, options_of
 from bench.config.space import SearchOption, search_space
-from bench.config.tuned import read_tuned, tuned_file
-from bench.measure.selection import DIVERGED_SCORE, Rule
-from bench.plan.keys import cell_keys
-from bench.plan.planner import PlannedCell, Planner
-from bench.record.names import FORGET_RECALL, TUNED_TAG, TUNING_SECONDS_TAG, VALID_RECALL
+from bench.config.tuned import setting_digest, tuned_file
+from bench.measure.selection import Figures, Rule, Target
+from bench.plan.planner import PlannedCell
+from bench.record.names import FORGET_RECALL, VALID_RECALL
 from bench.record.store import Store
 from bench.tune import run as tune_run
-from bench.tune.__main__ import main
-from bench.tune.loop import TuneConfig
+from bench.tune.__main__ import main, prepared
+from bench.tune.loop import Step, TuneConfig, Tuning, method_seconds
 from bench.tune.record import Trial, recorded_trials, tuning
 from bench.tune.suggest import Suggester
 from bench.tune.trial import TrialPipeline
@@ -34,6 +33,7 @@ from datasets.errors import InputError
 from datasets.interactions import RawDataset
 from results.runs.frame import cells
 from tests.bench.cells import TINY
+from tests.bench.tune.places import places, planned
 from unlearning.options import MethodOptions
 
 SHARED = {field.name for field in dataclasses.fields(MethodOptions)}
@@ -98,11 +98,11 @@ SPACE = {
 DEFAULTS: dict[str, Any] = {"epochs": 5, "rate": None, "share": 7.0, "label": "a"}
 
 
-def suggested(count: int, seed: int = 0, sampler: Any = "tpe") -> list[dict[str, Any]]:
+def suggested(count: int, seed: int = 0, sampler: Any = "tpe", exploring: int = 10) -> list[dict[str, Any]]:
     suggester, found = Suggester(SPACE, DEFAULTS, sampler, seed), []
-    for _ in range(count):
-        found.append(suggester.ask())
-        suggester.tell(-abs(found[-1]["share"] - 0.3))
+    for number in range(count):
+        found.append(suggester.ask(explore=number < exploring))
+        suggester.tell(abs(found[-1]["share"] - 0.3))
     return found
 
 
@@ -111,7 +111,7 @@ def test_suggestions_start_with_the_defaults_and_can_be_replayed(sampler: str) -
     first = suggested(25, sampler=sampler)
     assert first[0] == DEFAULTS
     assert suggested(25, sampler=sampler) == first
-    assert suggested(12, sampler=sampler) == first[:12], "a larger budget goes on where a smaller one ended"
+    assert suggested(12, sampler=sampler) == first[:12]
     assert suggested(3, seed=1, sampler=sampler)[1:] != first[1:3]
     for values in first[1:]:
         assert 1 <= values["epochs"] <= 10
@@ -119,24 +119,73 @@ def test_suggestions_start_with_the_defaults_and_can_be_replayed(sampler: str) -
         assert float(f"{values['rate']:.4g}") == values["rate"]
 
 
-def test_tpe_learns_from_the_scores() -> None:
+def test_tpe_learns_from_the_losses_and_what_explores_is_random() -> None:
     later = [abs(values["share"] - 0.3) for values in suggested(40)[20:]]
     assert np.median(later) < 0.15
+    assert suggested(15, exploring=15) == suggested(15, sampler="random")
+    assert suggested(15)[:10] == suggested(10, sampler="random")
+    assert suggested(15)[10:] != suggested(15, sampler="random")[10:]
+
+
+# Budgets: the same for every method, in trials and in seconds of its clock.
+
+AT = Target(Figures(0.4, 0.1), Figures(0.01, 0.01), None)
+
+
+def tune_of(method: str, config_dir: str | None, **plan: Any) -> Tuning:
+    """A tune of which nothing is recorded; nothing is trained for it."""
+    (config,) = expand([*TINY, f"method={method}"], multirun=False, config_dir=config_dir)
+    return prepared(config, [], TuneConfig(**plan), config_dir)
+
+
+def spent(tune: Tuning, seconds: float = 1.0, **trial: Any) -> list[Step]:
+    """The steps of a tune whose trials are made up: each takes so many seconds of the method's clock."""
+
+    def run(number: int, key: str, method: Choice) -> Trial:
+        figures = Figures(0.4, 0.1 + 0.01 * number)
+        return Trial(
+            figures, seconds + 100.0, seconds, trial.get("offline", 0.0), prepared=trial.get("kept", "")
+        )
+
+    return list(tune.steps(AT, run))
+
+
+@pytest.mark.parametrize("method", tunable())
+def test_every_method_has_the_same_budget_of_trials_and_of_seconds(
+    method: str, config_dir: str | None
+) -> None:
+    assert len(spent(tune_of(method, config_dir, budget=6))) == 6
+    tune = tune_of(method, config_dir, budget=6, budget_seconds=2.5)
+    steps = spent(tune)
+    own = [step for step in steps if step.repeats is None]
+    assert len(own) == 3, "none starts once the seconds are spent"
+    assert method_seconds(steps) == 3.0, "of the method's clock, measuring left out"
+
+
+@pytest.mark.parametrize("method", tunable())
+def test_half_of_every_methods_suggestions_are_random(method: str, config_dir: str | None) -> None:
+    tpe, random = (
+        [step.values for step in spent(tune_of(method, config_dir, budget=20, sampler=sampler))]
+        for sampler in ("tpe", "random")
+    )
+    assert tpe[:10] == random[:10]
+    assert tpe[10:] != random[10:]
+
+
+def test_the_half_is_of_whichever_budget_ends_first() -> None:
+    plan = TuneConfig(budget=10, budget_seconds=100.0)
+    assert [plan.explores(number, 0.0) for number in range(10)] == [True] * 5 + [False] * 5
+    assert [plan.explores(1, seconds) for seconds in (0.0, 49.0, 50.0)] == [True, True, False]
+    assert [TuneConfig(budget=3).explores(number, 0.0) for number in range(3)] == [True, True, False]
+
+
+def test_what_is_prepared_and_kept_takes_its_seconds_once(config_dir: str | None) -> None:
+    tune = tune_of("mmrecun", config_dir, budget=3)
+    assert method_seconds(spent(tune, offline=10.0, kept="state")) == 13.0
+    assert method_seconds(spent(tune, offline=10.0)) == 33.0, "what is not kept is prepared anew"
 
 
 # Trials.
-
-
-def planned(folder: Path, *overrides: str) -> PlannedCell:
-    return Planner().plan(expand([*TINY, *places(folder), *overrides], multirun=False)[0])
-
-
-def places(folder: Path) -> list[str]:
-    return [
-        f"cache.dir={folder}/cache",
-        f"tracking.uri=sqlite:///{folder}/mlflow.db",
-        f"tuned_dir={folder}/tuned",
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +206,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("template")
     cell = planned(place)
     Store(dataclasses.replace(cell.config.tracking, experiment="template"))
-    TrialPipeline(cell)
+    TrialPipeline(cell).target(prepared(cell.config, [], TuneConfig()).target_cells, Rule())
     return place
 
 
@@ -179,6 +228,8 @@ def test_other_test_pairs_change_nothing_and_are_not_there(
 ) -> None:
     cell = planned(folder, "method=mmrecun", "method.epochs=1")
     before = attempted(cell).figures
+    rule = Rule(target="proxy", valid_unit=0.1, forget_unit=0.1)
+    aimed = TrialPipeline(cell).target([cell], rule)
     read = setting_module.read_checked
 
     def permuted(reader: Any) -> RawDataset:
@@ -189,6 +240,7 @@ def test_other_test_pairs_change_nothing_and_are_not_there(
     monkeypatch.setattr(setting_module, "read_checked", permuted)
     pipeline = TrialPipeline(cell)
     assert pipeline.attempt(cell.config.method).figures == before
+    assert pipeline.target([cell], rule) == aimed
     for data in (pipeline.setting.full, pipeline.setting.retain):
         assert data.test.shape == (2, 0)
 
@@ -231,22 +283,33 @@ def test_a_tune_writes_its_choice_and_what_it_cost(
     furnish(tmp_path, template)
     assert tuned(tmp_path) == 0
     shown = capsys.readouterr().out
+    assert "oracle tuning: trials of" in shown
     assert "chosen" in shown
     assert "gold" in shown
-    config = planned(tmp_path, "method=finetune").config
+    cell = planned(tmp_path, "method=finetune")
+    config = cell.config
     content = yaml.safe_load(tuned_file(config).read_text())
     assert set(content["method"]) == {"epochs", "learning_rate", "batches_per_epoch"}
     assert content["method"]["batches_per_epoch"] == 1, "what was given stays with what was found"
     source = content["provenance"]
     assert (source["budget"], source["seed"], source["sampler"]) == (4, 0, "tpe")
-    assert {"within_tolerance", "commit", "method_code", "gold_forget_recall_at_20"} <= set(source)
+    assert {"wrecked", "commit", "aim", "unit", "spread", "units"} <= set(source)
+    stated = content["tuning"]
+    assert (stated["rule"], stated["trials"]) == ("oracle tuning", 4)
+    assert (stated["data"], stated["request"]) == (cell.keys.data, cell.keys.request)
+    assert stated["code"] == code_digest("method", "finetune")
+    assert stated["setting"] == setting_digest(config)
+    assert "Oracle tuning." in tuned_file(config).read_text().splitlines()[1]
     assert kinds(tmp_path) == {"tune": ["FINISHED"], "trial": ["FINISHED"] * 4}
     trials = recorded_trials(config.tracking)
-    assert source["seconds"] == pytest.approx(sum(t.trial.seconds for t in trials.values()), abs=1e-2)
+    took = [trial.trial for trial in trials.values()]
+    assert source["wall_clock_seconds"] == pytest.approx(sum(trial.seconds for trial in took), abs=1e-2)
+    assert stated["seconds"] == pytest.approx(sum(trial.unlearn_seconds for trial in took), abs=1e-2)
     assert cells(config.tracking.uri, config.tracking.experiment).empty
     assert cells(config.tracking.uri, tuning(config.tracking).experiment).empty
     (parent,) = Store(tuning(config.tracking)).runs("tags.`lethe.kind` = 'tune'")
     assert parent.data.metrics["tuning/trials"] == 4
+    assert parent.data.tags["tuned.rule"] == "oracle tuning"
     assert not any("test" in name for name in parent.data.metrics)
     for found in Store(tuning(config.tracking)).runs("tags.`lethe.kind` = 'trial'"):
         assert not any("test" in name for name in found.data.metrics)
@@ -287,8 +350,8 @@ def test_a_killed_tune_goes_on_where_it_was(
     files = [tuned_file(planned(place, "method=finetune").config) for place in (whole, broken)]
     chosen = [yaml.safe_load(file.read_text())["method"] for file in files]
     assert chosen[0] == chosen[1]
-    assert tuned(broken, "budget=5") == 0
-    assert len(attempts) == 6, "a larger budget runs only what it adds"
+    assert tuned(broken, "budget=4", "floor=0.5") == 0
+    assert len(attempts) == 5, "trials and target are found again"
 
 
 def test_the_dry_run_shows_space_and_progress_and_starts_nothing(
@@ -303,11 +366,12 @@ def test_the_dry_run_shows_space_and_progress_and_starts_nothing(
     assert not (tmp_path / "cache" / "models").exists()
     shutil.rmtree(tmp_path / "cache")
     furnish(tmp_path, template)
-    assert tuned(tmp_path, "budget=2") == 0
+    assert tuned(tmp_path, "budget_seconds=1e-9") == 0
     capsys.readouterr()
     assert tuned(tmp_path, "run.dry=true") == 0
     shown = capsys.readouterr().out
-    assert "2 of 4 trials finished" in shown
+    assert "oracle tuning of" in shown
+    assert "1 of 4 trials finished" in shown
     assert "0 models to train" in shown
 
 
@@ -329,7 +393,6 @@ def test_diverged_trials_count_and_are_never_chosen(
     assert content["provenance"]["diverged"] == 2
     monkeypatch.setattr(tune_run.TrialPipeline, "attempt", lambda *_: Trial(None, 1.0, 1.0, 0.0))
     assert main([*overrides, "budget=2", "seed=1"]) == 1
-    assert DIVERGED_SCORE < -1
 
 
 @pytest.mark.parametrize(
@@ -337,7 +400,12 @@ def test_diverged_trials_count_and_are_never_chosen(
     [
         (["budget=0"], "budget=0"),
         (["sampler=nosuch"], "sampler=nosuch"),
-        (["above=-1"], "above=-1"),
+        (["floor=-1"], "floor=-1"),
+        (["budget_seconds=0"], "budget_seconds=0"),
+        (["target=original"], "target=original"),
+        (["target_seeds=4"], "target_seeds=4"),
+        (["valid_unit=0.01"], "state both or neither"),
+        (["regime.seed=1"], "regime.seed=1 is not tuned on"),
         (["budget=1,2"], "takes one"),
         (["method=reset", "~method.batches_per_epoch"], "method.batches_per_epoch"),
         (["nosuch=1"], "nosuch"),
@@ -364,96 +432,14 @@ def test_a_method_without_options_has_nothing_to_tune(
     assert "method=reset has nothing to tune" in capsys.readouterr().err
 
 
-# Taking tuned values.
+READINGS = {"mmrecun": {"form", "optimiser"}, "tru": {"form", "optimiser"}, "reverse_tables": {"form"}}
+ABLATION = {("tru", "optimiser"): {"adam_grad"}}
+"""Values that only show what an ablation is for (docs/methods/tru.md)."""
 
 
-def leave(folder: Path, method: str, backbone: str = "mgcn", seconds: float = 12.5, **values: Any) -> None:
-    """A tuned file, as a tune would leave it."""
-    file = folder / "tuned" / "synthetic_tiny" / backbone / "user" / f"{method}.yaml"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(yaml.safe_dump({"method": values, "provenance": {"seconds": seconds}}))
-
-
-def test_each_cell_of_a_sweep_takes_the_values_of_its_own_setting(tmp_path: Path) -> None:
-    leave(tmp_path, "mmrecun", alpha=0.7, repair_lr=None, form="ascent", reverse_lr=1e-05)
-    leave(tmp_path, "finetune", epochs=2, seconds=3.0)
-    leave(tmp_path, "finetune", backbone="lightgcn", epochs=9)
-    sweep = ["backbone=mgcn,lightgcn", "method=finetune", "tuned=true"]
-    configs = expand([*TINY, *places(tmp_path), *sweep], multirun=True)
-    assert [config.method.options.epochs for config in configs] == [2, 9]
-    assert [config.tuning_seconds for config in configs] == [3.0, 12.5]
-    overrides = [*TINY, *places(tmp_path), "method=mmrecun,reset,original", "tuned=true"]
-    tuned_one, *others = expand(overrides, multirun=True)
-    options = tuned_one.method.options
-    assert (options.alpha, options.repair_lr, options.form, options.reverse_lr) == (
-        0.7,
-        None,
-        "ascent",
-        1e-05,
-    )
-    assert [config.tuning_seconds for config in others] == [None, None]
-    plain = expand([*overrides[:-1]], multirun=True)
-    assert [_cell(config) for config in plain[1:]] == [_cell(config) for config in others]
-    assert _cell(plain[0]) != _cell(tuned_one)
-
-
-def _cell(config: Any) -> str:
-    return cell_keys(config, "data", "", "cpu").cell
-
-
-def test_the_command_line_wins(tmp_path: Path) -> None:
-    leave(tmp_path, "mmrecun", alpha=0.7, epochs=3)
-    grid = expand_grid(
-        [*TINY, *places(tmp_path), "method=mmrecun", "method.alpha=0.1,0.2", "tuned=true"], multirun=True
-    )
-    assert [config.method.options.alpha for config in grid.configs] == [0.1, 0.2]
-    assert [config.method.options.epochs for config in grid.configs] == [3, 3]
-    assert grid.tuned == [["method.epochs=3", "tuning_seconds=12.5"]] * 2
-
-
-@pytest.mark.parametrize("content", [None, "nonsense: [", "method: {epochs: 1}", "[]"])
-def test_a_missing_or_damaged_file_names_the_command_that_writes_it(
-    content: str | None, tmp_path: Path
-) -> None:
-    if content is not None:
-        leave(tmp_path, "finetune")
-        tuned_file(planned(tmp_path, "method=finetune").config).write_text(content)
-    with pytest.raises(InputError) as caught:
-        expand([*TINY, *places(tmp_path), "method=finetune", "tuned=true"], multirun=False)
-    command = "python -m bench.tune dataset=synthetic_tiny backbone=mgcn regime=user method=finetune"
-    assert command in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-COMMITTED = sorted((CONFIG_DIR / "tuned_options").glob("*/*/*/*.yaml"))
-
-
-@pytest.mark.parametrize("file", COMMITTED, ids=lambda file: "-".join(file.with_suffix("").parts[-4:]))
-def test_the_files_of_the_checkout_are_taken(file: Path) -> None:
-    """A folder of conf that has the name of a key would make Hydra take the key for a group."""
-    dataset, backbone, regime, method = file.with_suffix("").parts[-4:]
-    setting = [f"dataset={dataset}", f"backbone={backbone}", f"regime={regime}", f"method={method}"]
-    (config,) = expand([*setting, "tuned=true"], multirun=False)
-    values = yaml.safe_load(file.read_text(encoding="utf-8"))["method"]
-    assert {name: getattr(config.method.options, name) for name in values} == values
-
-
-def test_an_option_that_is_gone_is_refused(tmp_path: Path) -> None:
-    leave(tmp_path, "finetune", epoch=1)
-    with pytest.raises(InputError, match=r"finds epoch in .* no option any more"):
-        read_tuned(planned(tmp_path, "method=finetune").config)
-
-
-@pytest.mark.parametrize("multirun", [[], ["-m"]])
-def test_a_run_takes_the_values_and_says_so(
-    multirun: list[str], template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from bench.cli import main as bench_main
-
-    monkeypatch.chdir(furnish(tmp_path, template))
-    leave(tmp_path, "finetune", epochs=1, learning_rate=0.002)
-    assert bench_main([*multirun, *TINY, *places(tmp_path), "method=finetune", "tuned=true"]) == 0
-    (run,) = Store(planned(tmp_path).config.tracking).runs("tags.`lethe.kind` = 'cell'")
-    assert run.data.params["method.learning_rate"] == "0.002"
-    assert run.data.params["method.epochs"] == "1"
-    assert (run.data.tags[TUNED_TAG], run.data.tags[TUNING_SECONDS_TAG]) == ("true", "12.5")
+@pytest.mark.parametrize("method", READINGS)
+def test_readings_that_papers_leave_open_are_searched(method: str) -> None:
+    space, hints = search_space(method), get_type_hints(options_of("method", method))
+    for option in READINGS[method]:
+        known = set(get_args(hints[option])) - ABLATION.get((method, option), set())
+        assert set(space[option].values) == known

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.config.compose import expand_grid
-from bench.config.overrides import stated_options
+from bench.config.overrides.stated import stated_options
 from bench.disk.files import write_text
 from bench.plan.planner import PlannedCell, Planner
 from bench.plan.rehearsal import rehearse
@@ -96,7 +96,7 @@ def _state(cell: PlannedCell) -> str:
     place = config.data_name, config.backbone.name
     found = settings(config.tracking.uri, config.tracking.experiment, [config.data_name])
     done = sum(len(setting.runs) for setting in found if (setting.dataset, setting.backbone) == place)
-    missing = sum(not there for there in cell.cached_models())
+    missing = sum(not there for there in cell.cached_models().values())
     return f"{config.label}: {done} trials recorded, {missing} models to train. Nothing was started."
 
 

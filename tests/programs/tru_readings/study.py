@@ -117,7 +117,7 @@ class Study:
     def _search(self) -> None:
         """Readings until the budget is spent: by turns suggested and drawn at random."""
         defaults = Reading().as_dict()
-        # Of different seeds: the first ten that TPE suggests are drawn like those of the other one.
+        # Of different seeds: what explores is drawn alike.
         suggested = Suggester(SPACE, defaults, "tpe", self.config.seed)
         drawn = Suggester(SPACE, defaults, "random", self.config.seed + 1)
         drawn.ask()  # the defaults, which the other one begins with
@@ -127,9 +127,10 @@ class Study:
             if len(self._spent) >= self.budget:
                 break
             source = drawn if number % 2 else suggested
-            reading = Reading(**source.ask())
+            # The first ten of either source are random.
+            reading = Reading(**source.ask(explore=number < 20))
             fit = misfit(self._claims, self._tried(reading))
-            source.tell(-fit)
+            source.tell(fit)
             log.info(
                 "%d of %d trials: misfit %.1f: %s", len(self._spent), self.budget, fit, reading.in_words()
             )

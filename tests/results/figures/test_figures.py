@@ -38,10 +38,20 @@ def arrays(run_id: str) -> dict[str, np.ndarray]:
     }
 
 
-def source(three: bool = False) -> Source:
+STREAM = {"stream.name": "users", "stream.seed": "0"}
+CHECKPOINTS = (2, 4, 8)
+
+
+def steps(run_id: str, metric: str) -> list[tuple[int, float]]:
+    """Each run drifts by its seed's step; gold stays."""
+    seed, slope = int(run_id.split("-")[4]), 0.0 if "-retrain-" in run_id else 0.01
+    return [(served, 0.2 + 0.02 * seed + slope * served) for served in CHECKPOINTS]
+
+
+def source(three: bool = False, streams: bool = False) -> Source:
     """The known cells with TRU's ablations, its grid over two by two values, and all curves.
 
-    ``three``: with a third method, as a test of ranks needs.
+    ``three``: with a third method, as a test of ranks needs. ``streams``: with cells that served one.
     """
     variants: dict[str, str] = {}
     more: list[CellRun] = []
@@ -58,13 +68,20 @@ def source(three: bool = False) -> Source:
         for backbone, regime, seed in product(("mgcn", "lightgcn"), ("user", "interaction"), SEEDS)
         if three
     ]
+    more += [
+        cell(method, seed, regime="user+users", params=STREAM)
+        for method, seed in product(("retrain", "tru"), SEEDS)
+        if streams
+    ]
     found = rows(more, variants)
-    return Source(tuple(found), trajectory=trajectory, gold_curve=lambda run_id: gold, arrays=arrays)
+    return Source(
+        tuple(found), trajectory=trajectory, gold_curve=lambda run_id: gold, arrays=arrays, steps=steps
+    )
 
 
 def pages(name: str) -> dict[str, Canvas]:
     with drawing():
-        return dict(FIGURES[name].pages(source(three=name == "ranks")))
+        return dict(FIGURES[name].pages(source(three=name == "ranks", streams=FIGURES[name].streams)))
 
 
 def bar(ax: Axes, gid: str) -> float:
@@ -79,19 +96,17 @@ def line(ax: Axes, gid: str) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_files_are_not_empty_and_the_same_every_time(name: str, tmp_path: Path) -> None:
-    sizes = []
-    for folder in ("first", "second"):
-        for page, canvas in pages(name).items():
-            with drawing():
-                sizes += [path.stat().st_size for path in write(tmp_path / folder, f"{name}_{page}", canvas)]
-    assert sizes
-    assert min(sizes) > 2000
-    first, second = (
-        {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()}
-        for folder in ("first", "second")
-    )
-    assert first == second
-    assert {Path(name).suffix for name in first} == {".pdf", ".png"}
+    first, again = pages(name), pages(name)
+    assert first.keys() == again.keys()
+    with drawing():
+        files = [path for page in first for path in write(tmp_path / "first", f"{name}_{page}", first[page])]
+        page = list(first)[-1]
+        last = list(write(tmp_path / "again", f"{name}_{page}", again[page]))
+    assert files
+    assert min(path.stat().st_size for path in files) > 2000
+    assert {path.suffix for path in files} == {".pdf", ".png"}
+    for path in last:
+        assert path.read_bytes() == (tmp_path / "first" / path.name).read_bytes()
 
 
 def test_bytes_do_not_depend_on_the_process(tmp_path: Path) -> None:
@@ -101,11 +116,13 @@ def test_bytes_do_not_depend_on_the_process(tmp_path: Path) -> None:
         "from pathlib import Path; import sys\n"
         "with drawing(): list(write(Path(sys.argv[1]), 'x', pages('trade-off')['mgcn']))"
     )
-    for seed in ("1", "2"):
-        surroundings = {**os.environ, "PYTHONHASHSEED": seed, "MPLBACKEND": "pdf"}
-        subprocess.run([sys.executable, "-c", code, str(tmp_path / seed)], check=True, env=surroundings)
-    for form in ("pdf", "png"):
-        assert (tmp_path / "1" / f"x.{form}").read_bytes() == (tmp_path / "2" / f"x.{form}").read_bytes()
+    seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    surroundings = {**os.environ, "PYTHONHASHSEED": seed, "MPLBACKEND": "pdf"}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "there")], check=True, env=surroundings)
+    with drawing():
+        here = list(write(tmp_path / "here", "x", pages("trade-off")["mgcn"]))
+    for path in here:
+        assert path.read_bytes() == (tmp_path / "there" / path.name).read_bytes()
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -116,7 +133,19 @@ def test_missing_data_is_said_with_the_command_and_not_drawn(name: str) -> None:
     assert figure.command(bare).startswith(
         "python -m bench -m dataset=baby backbone=mgcn regime=user method="
     )
-    assert "dataset=baby backbone=lightgcn,mgcn regime=interaction,user" in figure.command(source())
+    settings = "mgcn regime=user" if figure.streams else "lightgcn,mgcn regime=interaction,user"
+    assert f"dataset=baby backbone={settings} method=" in figure.command(source(streams=True))
+
+
+def test_drift_is_the_mean_over_runs_at_each_checkpoint_beside_golds_band() -> None:
+    canvas = pages("drift")["mgcn"]
+    ax = next(ax for ax in canvas.axes if ax.get_ylabel() == "test recall@20")
+    served, means = line(ax, "tru")
+    assert served.tolist() == list(CHECKPOINTS)
+    assert means == pytest.approx([0.22 + 0.01 * one for one in CHECKPOINTS])
+    assert line(ax, "retrain")[1] == pytest.approx([0.22] * 3)
+    band = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == pytest.approx((0.2, 0.24))
 
 
 def test_trade_off_points_are_means_over_seeds() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bench.record.names import OWNER_TAG, TEST_RECALL
+from datasets.errors import InputError
 from results.__main__ import main as command
 from results.runs.bundle import ORIGIN_TAG, Imported, export, import_
 from results.runs.frame import CellRun, client_of, latest, per_user, runs
@@ -97,3 +98,44 @@ def test_nothing_to_export_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
     assert command(["bundle", "export", f"{tmp_path}/r.zip", "--uri", f"sqlite:///{tmp_path}/m.db"]) == 2
     assert "no finished cell" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_artifacts_that_moved_is_noticed(uri: str, tmp_path: Path) -> None:
+    (tmp_path / "from" / "mlartifacts").rename(tmp_path / "from" / "elsewhere")
+    file = tmp_path / "runs.zip"
+    with pytest.raises(InputError, match=r"has no per_user\.safetensors at .*mlartifacts"):
+        export(uri, "lethe", file)
+    assert not file.exists()
+
+
+def test_a_bundle_writes_nothing_outside_and_is_refused_where_it_is_malformed(
+    uri: str, tmp_path: Path
+) -> None:
+    file, target = tmp_path / "runs.zip", f"sqlite:///{tmp_path}/to/mlflow.db"
+    export(uri, "lethe", file)
+    with zipfile.ZipFile(file) as sound:
+        parts = {name: sound.read(name) for name in sound.namelist()}
+    (run, *_) = (name for name in parts if name.startswith("runs/"))
+    run_id = Path(run).stem
+    damages: dict[str, bytes] = {
+        f"artifacts/{run_id}/../../../outside": b"x",
+        run: b'{"tags": []}',
+        "bundle.json": b"[" * 100_000,
+    }
+    for name, content in damages.items():
+        with zipfile.ZipFile(file, "w") as damaged:
+            for own, value in {**parts, name: content}.items():
+                damaged.writestr(own, value)
+        with pytest.raises(InputError, match="export it again"):
+            import_(target, "lethe", file)
+    assert runs(target, "lethe") == []
+    assert not list(tmp_path.rglob("outside"))
+
+
+def test_an_import_says_whose_keys_its_runs_claim(
+    uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "runs.zip"
+    export(uri, "lethe", file)
+    assert command(["bundle", "import", str(file), "--uri", f"sqlite:///{tmp_path}/to/mlflow.db"]) == 0
+    assert f"each of these runs says so in its tag {ORIGIN_TAG}" in capsys.readouterr().out

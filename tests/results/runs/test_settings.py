@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from bench.config.compose import expand_each
-from bench.record.parameters import parameters
+from bench.record.local.parameters import parameters
 from results.runs.frame import CellRun
 from results.runs.settings import Defaults, command_of, variants
 

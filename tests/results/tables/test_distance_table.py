@@ -35,16 +35,21 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     return place.uri
 
 
+@pytest.fixture(scope="module")
+def distances(uri: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What ``python -m results distance`` writes about them."""
+    file = tmp_path_factory.mktemp("written") / "distances.md"
+    assert command(["distance", "--uri", uri, "--out", str(file)]) == 0
+    return file.read_text(encoding="utf-8")
+
+
 def cells_of(text: str, method: str) -> list[str]:
     line = next(line for line in text.splitlines() if f"| {method} |" in line)
     return [part.strip() for part in line.strip("| ").split(" | ")]
 
 
-def test_list_distances_have_floor_excess_interval_and_test(
-    uri: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert command(["distance", "--uri", uri]) == 0
-    lists = capsys.readouterr().out.split("\n\n**Gaps")[0]
+def test_list_distances_have_floor_excess_interval_and_test(distances: str) -> None:
+    lists = distances.split("\n\n**Gaps")[0]
     gold, tru, reset = (cells_of(lists, method)[4:8] for method in ("retrain", "tru", "reset"))
     assert gold[0] == "2 requests x 3 seeds"
     assert gold[1] == gold[2] == tru[2]
@@ -60,9 +65,8 @@ def test_list_distances_have_floor_excess_interval_and_test(
     assert "touched users" in lists
 
 
-def test_gaps_have_intervals_and_units_and_closeness(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(["distance", "--uri", uri]) == 0
-    gaps = capsys.readouterr().out.split("**Gaps")[1]
+def test_gaps_have_intervals_and_units_and_closeness(distances: str) -> None:
+    gaps = distances.split("**Gaps")[1]
     row = cells_of(gaps, "tru")
     assert row[5].startswith("+0.0450 [")  # .25 + .005 against .2 + .01
     assert row[5].endswith("(4.5)")  # in units of .01
@@ -71,10 +75,9 @@ def test_gaps_have_intervals_and_units_and_closeness(uri: str, capsys: pytest.Ca
     assert not any("| retrain |" in line for line in gaps.splitlines())
 
 
-def test_the_same_store_gives_the_same_bytes(uri: str, tmp_path: Path) -> None:
-    for name in ("first", "second"):
-        assert command(["distance", "--uri", uri, "--out", f"{tmp_path}/{name}"]) == 0
-    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+def test_the_same_store_gives_the_same_bytes(uri: str, distances: str, tmp_path: Path) -> None:
+    assert command(["distance", "--uri", uri, "--out", f"{tmp_path}/again"]) == 0
+    assert (tmp_path / "again").read_text(encoding="utf-8") == distances
 
 
 def test_a_number_of_the_leaderboard_is_accounted_for(uri: str, capsys: pytest.CaptureFixture[str]) -> None:

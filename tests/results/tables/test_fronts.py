@@ -39,8 +39,18 @@ def test_a_methods_front_leaves_out_what_another_trial_of_it_beats() -> None:
     gold, own, also, kept = (texts for _, texts in table.rows)
     assert gold[:2] == (Text("0.1000"), Text("0.0200"))
     assert [places[0].mark for places in (own, also, kept)] == ["", "best", "best"]
-    assert [places[3].plain for places in (own, also, kept)] == ["yes", "no", "yes"]
+    assert [places[2].plain for places in (own, also, kept)] == ["0.0100", "0.0300", "0.0000"]
     assert table.notes[0].startswith("4 trials, 1 diverged")
+
+
+def test_trials_of_gold_free_tuning_have_a_front_around_their_own_aim() -> None:
+    found = trial("tru", "kept", 0.09, 0.02)
+    aim = {"proxy/valid_recall_at_20": 0.2, "proxy/forget_recall_at_20": 0.05}
+    free = replace(found, metrics={k: v for k, v in found.metrics.items() if "gold" not in k} | aim)
+    (name, gold), (_, own) = fronts([free], options([free])).rows
+    assert (name[-2], gold[1].plain, own[2].plain) == ("proxy", "0.0500", "0.0300")
+    both = fronts([found, replace(free, run_id="free")], {"kept": "a=1", "free": "a=2"})
+    assert both.rows[0][0][-2] == "Retrain (gold)", "gold where any trial knows it"
 
 
 def test_the_latest_of_equal_options_counts() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.config.compose import expand
-from bench.record.parameters import parameters
+from bench.record.local.parameters import parameters
 from results.__main__ import main as command
 from results.runs.settings import compared, expected
 from results.tables.layout import SMALL, TABLES, Scope, layout
