@@ -26,6 +26,8 @@ METHODS: dict[str, str] = {
     "ultrare": "unlearning.ultrare:UltraRE",
     "multidelete": "unlearning.multidelete:MultiDelete",
     "scalegun": "unlearning.scalegun:ScaleGUN",
+    "cragru": "unlearning.cragru:CRAGRU",
+    "cragru_no_llm": "unlearning.cragru_no_llm:CRAGRUNoLLM",
     "unlearnrec": "unlearning.unlearnrec:UnlearnRec",
     "scif": "unlearning.scif:SCIF",
     "ifru": "unlearning.ifru:IFRU",

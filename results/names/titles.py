@@ -31,6 +31,8 @@ TITLES = {
         for method, title in (("sisa", "SISA"), ("receraser", "RecEraser"), ("ultrare", "UltraRE"))
         for shards in (2, 3, 5, 10)
     },
+    "cragru": "CRAGRU",
+    "cragru_no_llm": "CRAGRU (no LLM)",
     "multidelete": "MultiDelete",
     "scalegun": "ScaleGUN",
     "unlearnrec": "UnlearnRec",

@@ -118,7 +118,8 @@ def _watch_measuring(patch: pytest.MonkeyPatch, seen: Observed) -> None:
     apply = Measurement.apply
 
     def spied(self: Measurement, model: Recommender, graph: str, gold: Recommender) -> Measured:
-        seen.measured_model, seen.measured_graph = copy.deepcopy(model), graph
+        if seen.measured_model is None:  # what is beside the unlearned model comes after it
+            seen.measured_model, seen.measured_graph = copy.deepcopy(model), graph
         seen.measured_gold = copy.deepcopy(gold)
         return apply(self, model, graph, gold)
 

@@ -18,10 +18,11 @@ from models.graph import Propagation
 from tests.bench.machine.clocks import stop_time
 from tests.leakage.observed import Observed, observe
 from tests.registered import ONLY_CLOSED_FORMS
+from tests.unlearning.cells import ASKS_A_SERVER
 from unlearning import REFERENCE_METHODS
 from unlearning.base import Problem, Recorder, UnlearnResult
 
-METHODS = sorted(set(registry("method")) - {*REFERENCE_METHODS, *ONLY_CLOSED_FORMS})
+METHODS = sorted(set(registry("method")) - {*REFERENCE_METHODS, *ONLY_CLOSED_FORMS, *ASKS_A_SERVER})
 QUICK = ("train.max_epochs=3", "regime.ratio=0.2")
 TRAINS_BACKBONES = ("sisa", "receraser", "ultrare")
 """Methods that train models of their own, whose recorded cost counts, whenever they were trained."""

@@ -24,6 +24,7 @@ from models.base import Recommender
 from tests.registered import ONLY_CLOSED_FORMS, TRAINED
 from tests.tiny import tiny_data
 from tests.unlearning.cells import (
+    ASKS_A_SERVER,
     QUICK,
     REGIMES,
     Tape,
@@ -36,7 +37,8 @@ from tests.unlearning.cells import (
 )
 from unlearning.base import Problem, UnlearningMethod
 
-METHODS, BACKBONES = sorted(set(registry("method")) - ONLY_CLOSED_FORMS), TRAINED
+METHODS = sorted(set(registry("method")) - {*ONLY_CLOSED_FORMS, *ASKS_A_SERVER})
+BACKBONES = TRAINED
 every_method = pytest.mark.parametrize("method", METHODS)
 every_backbone = pytest.mark.parametrize("backbone", BACKBONES)
 every_regime = pytest.mark.parametrize("regime", REGIMES)

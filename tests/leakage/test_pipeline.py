@@ -24,9 +24,11 @@ from datasets.sampling import TripleSampler
 from tests.leakage.observed import Observed, bound_outputs, keys, moved_pairs, observe, outputs
 from tests.products import in_turn
 from tests.registered import ONLY_CLOSED_FORMS, TRAINED
+from tests.unlearning.cells import ASKS_A_SERVER
 from unlearning import REFERENCE_METHODS
 
-METHODS, BACKBONES = sorted(set(registry("method")) - ONLY_CLOSED_FORMS), TRAINED
+METHODS = sorted(set(registry("method")) - {*ONLY_CLOSED_FORMS, *ASKS_A_SERVER})
+BACKBONES = TRAINED
 REGIMES = ("user", "item", "interaction")
 QUICK = ("train.max_epochs=1", "regime.ratio=0.2", "evaluate.trajectory=false")
 OPTIONS = {
