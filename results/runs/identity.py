@@ -1,9 +1,10 @@
 """What a row may average: runs of one data set and one code of the method, nothing else in silence.
 
 Runs carry the keys of their data and request and digests of the code that made them
-(``bench.planning.code``). A method's (or backbone's) own code is one in every row: today's where a run has it, else that of the latest
-run; runs of other code are left out and counted. Code of the harness may differ within a row: runs of
-today's are preferred, and what is left of other code is flagged. Data that differ are refused.
+(``bench.planning.code``). A method's (or backbone's) own code is one in every row: today's where a run has
+it, else that of the latest run; runs of other code are left out and counted. Code of the harness may differ
+within a row: runs of today's are preferred, and what is left of other code is flagged. Data that differ are
+refused.
 """
 
 from __future__ import annotations
