@@ -9,6 +9,7 @@ METHODS: dict[str, str] = {
     "retrain": "unlearning.retrain:Retrain",
     "graph_only": "unlearning.graph_only:GraphOnly",
     "reset": "unlearning.reset:Reset",
+    "exact": "unlearning.exact:Exact",
     "finetune": "unlearning.finetune:Finetune",
     "mmrecun": "unlearning.mmrecun:MMRecUn",
     "tru": "unlearning.tru:TRU",

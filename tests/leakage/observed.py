@@ -89,14 +89,14 @@ def _watch_reading(patch: pytest.MonkeyPatch, seen: Observed, change: Change | N
 def _watch_training(patch: pytest.MonkeyPatch, seen: Observed) -> None:
     train, trained = setting_module.train, setting_module.SettingStage._trained
 
-    def noted(self: Any, role: str, data: InteractionData, **more: Any) -> Any:
+    def noted(self: Any, role: str, data: InteractionData, **keys: Any) -> Any:
         seen.trained_on[f"asked {role}"] = data
-        return trained(self, role, data, **more)  # type: ignore[arg-type]
+        return trained(self, role, data, **keys)  # type: ignore[arg-type]
 
-    def spied(model: Recommender, data: InteractionData, *rest: Any) -> Any:
+    def spied(model: Recommender, data: InteractionData, *rest: Any, **named: Any) -> Any:
         role = list(seen.trained_on)[-1].removeprefix("asked ")
         seen.trained_on[role] = data
-        return train(model, data, *rest)
+        return train(model, data, *rest, **named)
 
     patch.setattr(setting_module.SettingStage, "_trained", noted)
     patch.setattr(setting_module, "train", spied)

@@ -19,6 +19,7 @@ from datasets.sampling import Batch
 from models.base import LossTerms, Recommender
 from models.capabilities import Capability, lacking
 from tests.products import combinations
+from tests.registered import ONLY_CLOSED_FORMS, TRAINED
 from tests.unlearning.cells import (
     ASKS_A_SERVER,
     QUICK,
@@ -36,7 +37,8 @@ from unlearning import METHODS as BUILT_IN
 from unlearning.base import UnlearningMethod
 from unlearning.reverse_repair import Repair
 
-METHODS, BACKBONES = sorted(set(registry("method")) - ASKS_A_SERVER), sorted(registry("backbone"))
+METHODS = sorted(set(registry("method")) - {*ONLY_CLOSED_FORMS, *ASKS_A_SERVER})
+BACKBONES = TRAINED
 CONF = Path(__file__).parents[2] / "conf"
 
 
