@@ -38,7 +38,7 @@ def place(text: Text) -> str:
     """A printed place with its marks."""
     opening, closing = {"best": ("**", "**"), "second": ("<ins>", "</ins>")}.get(text.mark, ("", ""))
     signs = f"<sup>{text.signs}</sup>" if text.signs else ""
-    return f"{opening}{cell(text.plain)}{closing}{signs}{cell(text.tail)}"
+    return f"{opening}{figure(text.plain)}{closing}{signs}{figure(text.tail)}"
 
 
 def line(text: str) -> str:
@@ -49,6 +49,11 @@ def line(text: str) -> str:
 def cell(text: str) -> str:
     """The same for a cell of a table, which a stroke would end, and a name, which is no link and no code."""
     return re.sub(r"[|`\[\]\\]", lambda found: f"\\{found[0]}", line(text))
+
+
+def figure(text: str) -> str:
+    """The same for a figure, whose brackets stay as they are but where they would make a link."""
+    return re.sub(r"[|`\\]|\](?=\()", lambda found: f"\\{found[0]}", line(text))
 
 
 def code(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.record.names import TUNED_TAG
 from results.names.headlines import BACKDOOR, CLEAN, MEMBERSHIP
-from results.published.numbers import PublishedNumber, published
+from results.published.numbers import PublishedNumber, names, published
 from results.runs.groups import Group
 from results.tables.layout import ABLATIONS, TABLES
 
@@ -44,7 +44,7 @@ def _numbers(group: Group, method: str, metric: str) -> Iterator[PublishedNumber
         return
     if poison and not metric.startswith("audit/"):
         return  # the paper prints utility for clean cells
-    for table in (name for name in TABLES if name != REFERENCE):
+    for table in (name for name in TABLES if name in names() and name != REFERENCE):
         number = published(table).find(labels, PRINTED.get(metric, metric))
         if number is not None:
             yield number
