@@ -79,6 +79,8 @@ def _main(argv: list[str], known: argparse.Namespace, command: str, present: Pre
         return run_application(cell_job, argv)
     cells = planned(grid)
     if cells[0].config.run.dry:
+        if due := [cell for cell in cells if cell.is_due()]:
+            rehearse(due)  # the dry run refuses what the run refuses
         print_plan(cells)
         return 0
     return run_planned(argv, grid, cells, command, present)

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from bench.cache.care import damage, entries
 from bench.config.compose import CONFIG_DIR, expand
-from bench.config.schema import CellConfig
+from bench.config.schema import CellConfig, DatasetChoice, as_json
 from bench.machine.process import (
     BIT_EQUAL_PRODUCTS,
     THREADS,
@@ -123,22 +123,22 @@ def equal_bits() -> Finding:
 
 
 def data(config: CellConfig) -> Iterator[Finding]:
-    """Every configured data set under ``data_root``: key over its checksums, and counts."""
+    """Every configured data set, wherever its files are: key over its checksums, and counts."""
     if not config.data_root.is_dir():
         text = f"data_root={config.data_root} does not exist"
         yield Finding("data", "warning", text, "only synthetic data can be used: set LETHE_DATA or data_root")
-    for file in sorted((CONFIG_DIR / "dataset").glob("*.yaml")):
-        (chosen,) = expand([f"dataset={file.stem}", "backbone=lightgcn", "method=original"], multirun=False)
-        cell = dataclasses.replace(config, dataset=chosen.dataset)
-        if cell.dataset.reader == "synthetic":
-            continue
-        if not (config.data_root / cell.dataset.name).is_dir():
-            yield Finding("data", "ok", f"{file.stem}: not there")
-            continue
-        try:
-            yield Finding("data", "ok", _counts(cell))
-        except InputError as error:
-            yield Finding("data", "broken", f"{file.stem}: {error}", "put the right files in place")
+    for name, dataset in _configured(config).items():
+        cell = dataclasses.replace(config, dataset=dataset)
+        folder = _folder_of(cell)
+        if folder is None:
+            yield Finding("data", "ok", f"{name}: a layout, whose folder is named with the command")
+        elif not folder.is_dir():
+            yield Finding("data", "ok", f"{name}: not there, {folder} is no folder")
+        else:
+            try:
+                yield Finding("data", "ok", _counts(cell))
+            except InputError as error:
+                yield Finding("data", "broken", f"{name}: {error}", "put the right files in place")
 
 
 def tracking(config: CellConfig) -> Iterator[Finding]:
@@ -212,6 +212,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if any(finding.state == "broken" for finding in findings) else 0
 
 
+def _configured(config: CellConfig) -> dict[str, DatasetChoice]:
+    """The data sets under ``conf/dataset`` that are files, and the one that the command chooses."""
+    found = {}
+    for file in sorted((CONFIG_DIR / "dataset").glob("*.yaml")):
+        (cell,) = expand([f"dataset={file.stem}", "backbone=lightgcn", "method=original"], multirun=False)
+        found[file.stem] = cell.dataset
+    if config.dataset not in found.values():
+        found["the data set of this command"] = config.dataset
+    return {name: dataset for name, dataset in found.items() if dataset.reader != "synthetic"}
+
+
+def _folder_of(cell: CellConfig) -> Path | None:
+    """Where the files of a data set are looked for; None where its configuration names no folder."""
+    stated = as_json(cell.dataset.options)
+    if stated.get("path"):
+        return Path(str(stated["path"]))
+    folder = stated.get("folder")
+    return cell.data_root / str(folder) if folder else None
+
+
 def _counts(cell: CellConfig) -> str:
     reader = reader_of(cell)
     key = data_key(cell, reader.identity())
@@ -219,7 +239,7 @@ def _counts(cell: CellConfig) -> str:
     splits = f"{counts.train}/{counts.valid}/{counts.test}"
     content = ", ".join(f"{name} {shape[1]}-d" for name, shape in counts.features.items()) or "no content"
     size = f"{counts.num_users} users, {counts.num_items} items, {splits} pairs"
-    return f"{cell.dataset.name}: {size}, {content}; data key {used_data_key(key, counts)}"
+    return f"{reader.name}: {size}, {content}; data key {used_data_key(key, counts)}"
 
 
 if __name__ == "__main__":

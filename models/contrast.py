@@ -1,7 +1,7 @@
 """Contrast of a batch against all rows of a table, without ever storing the [batch, rows] matrix.
 
-The denominator of LGMRec's hypergraph contrast (Guo et al., AAAI 2024) runs over all users or items.
-``models.losses.info_nce`` contrasts within the batch.
+The denominator of LGMRec's hypergraph contrast (Guo et al., AAAI 2024) runs over all users or items, that of
+``models.losses.info_nce`` over the batch.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from torch import Tensor
 
 from models.stable import aligned_rows
 
-_BLOCK = 64
-"""Queries whose products with all keys are held in memory at once: 5 MB for 20,000 keys."""
+_HELD = 1_280_000
+"""Products of queries and keys that are held in memory at once: 5 MB."""
+_LEAST, _MOST = 64, 512
+"""Queries of a block, at least and at most."""
 
 
 def log_partition(queries: Tensor, keys: Tensor) -> Tensor:
@@ -29,22 +31,26 @@ def log_partition(queries: Tensor, keys: Tensor) -> Tensor:
 
 
 class _LogPartition(torch.autograd.Function):
-    """Value and gradient together, block by block. Second derivatives go through the plain formula."""
+    """Value and gradient together, block by block. Second derivatives go through the plain formula.
+
+    Allocating [batch, keys] matrices costs more than the arithmetic.
+    """
 
     @staticmethod
     def forward(ctx: Any, queries: Tensor, keys: Tensor) -> Tensor:
         batch, count = len(queries), len(keys)
         rows, columns = aligned_rows(queries), aligned_rows(keys)
         to_queries, to_keys = torch.empty_like(rows), columns.new_zeros(columns.shape[::-1])
-        transposed = columns.t().contiguous()
+        size = _MOST if _MOST * len(columns) <= _HELD else _LEAST
         logs = []
-        for start in range(0, len(rows), _BLOCK):
-            block = rows[start : start + _BLOCK]
-            weights = (block @ transposed).exp_()
+        for start in range(0, len(rows), size):
+            block = rows[start : start + size]
+            weights = (block @ columns.t()).exp_()
             weights[:, count:] = 0  # the padding
             total = weights.sum(dim=-1, keepdim=True)
-            torch.mm(weights, columns, out=to_queries[start : start + _BLOCK]).div_(total)
-            to_keys.addmm_((block / total).t(), weights)
+            weights /= total
+            torch.mm(weights, columns, out=to_queries[start : start + size])
+            to_keys.addmm_(block.t(), weights)
             logs.append(total.log())
         ctx.save_for_backward(queries, keys, to_queries[:batch], to_keys.t()[:count])
         return torch.cat(logs)[:batch].mean()

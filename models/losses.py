@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from datasets.sampling import Batch
-from models.stable import aligned_rows
-
-_BLOCK = 512
-"""Rows of the contrastive similarity matrix held in memory at once: 4 MB at batch 2048."""
+from models.contrast import log_partition
 
 
 def bpr_per_pair(preferred: Tensor, other: Tensor, margin: float = 0.0) -> Tensor:
@@ -69,41 +64,4 @@ def info_nce(views: Tensor, anchors: Tensor, temperature: float) -> Tensor:
     """
     views = F.normalize(views, dim=-1) / temperature
     anchors = F.normalize(anchors, dim=-1)
-    partition: Tensor = _LogPartition.apply(views, anchors)  # type: ignore[no-untyped-call]
-    return partition - pair_scores(views, anchors).mean()
-
-
-class _LogPartition(torch.autograd.Function):
-    """mean over i of log sum_j exp(<views_i, anchors_j>), for bounded inner products.
-
-    The gradient is computed block by block with the value, so that no [B, B] matrix is ever stored:
-    allocating those costs more than the arithmetic. Second derivatives go through the plain formula.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, views: Tensor, anchors: Tensor) -> Tensor:
-        batch = len(views)
-        rows, columns = aligned_rows(views), aligned_rows(anchors)
-        to_views, to_anchors = torch.empty_like(rows), rows.new_zeros(rows.shape[::-1])
-        logs = []
-        for start in range(0, len(rows), _BLOCK):
-            block = rows[start : start + _BLOCK]
-            share = (block @ columns.t()).exp_()
-            share[:, batch:] = 0  # the padding
-            total = share.sum(dim=-1, keepdim=True)
-            share /= total
-            torch.mm(share, columns, out=to_views[start : start + _BLOCK])
-            to_anchors.addmm_(block.t(), share)
-            logs.append(total.log())
-        ctx.save_for_backward(views, anchors, to_views[:batch], to_anchors.t()[:batch])
-        return torch.cat(logs)[:batch].mean()
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        views, anchors, to_views, to_anchors = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            value = (views @ anchors.t()).logsumexp(dim=-1).mean()
-            first, second = torch.autograd.grad(value, (views, anchors), grad, create_graph=True)
-            return first, second
-        scale = grad / len(views)
-        return to_views * scale, to_anchors * scale
+    return log_partition(views, anchors) - pair_scores(views, anchors).mean()

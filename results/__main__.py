@@ -3,6 +3,7 @@
 python -m results leaderboard                         every setting and method of the store
 python -m results distance                            how far from gold each row is, in gold's own spreads
 python -m results stream                              latency, drift at the end and break-even of streams
+python -m results sensitivity                         gaps to gold by who leaves: random, core, edge
 python -m results ranks                               mean ranks of methods over settings
 python -m results audits --regime user                every audit figure, a column per method
 python -m results fronts                              trade-off fronts of what python -m bench.tune tried

@@ -97,7 +97,7 @@ def test_no_text_points_outside_the_repository() -> None:
 
 GLOSSARY = ROOT / "docs" / "glossary.md"
 OTHER_MEANINGS = {
-    r"\bpublish(ing)?\b": "models are stored, MLflow's pages are refreshed, and papers have published",
+    r"\bpublish(ing)?\b": "models are kept, folders put in place, pages refreshed; papers have published",
     r"\b(?<!`)trials?\b(?=[^.]*\battack)": "an attack is tried in attempts",
     r"\bsweep (from|of) \S+ to\b": "a paper searches a range",
 }

@@ -22,13 +22,13 @@ from datasets.errors import InputError
 from tests.bench.cells import ROOT, TINY
 from tests.test_docs import code_blocks
 
-PAGE = ROOT / "docs" / "add-a-method.md"
+PAGE, FURTHER = ROOT / "docs" / "add-a-method.md", ROOT / "docs" / "extend.md"
 REGISTRY = "unlearning/__init__.py"
 
 
-def files_of_the_page() -> dict[str, str]:
+def files_of_the_page(page: Path = PAGE) -> dict[str, str]:
     """Text by the file that the first comment of a block names."""
-    blocks = [text for language in ("python", "yaml", "toml") for text in code_blocks(PAGE, language)]
+    blocks = [text for language in ("python", "yaml", "toml") for text in code_blocks(page, language)]
     return {re.match(r"# (\S+)\n", text).group(1): text for text in blocks}  # type: ignore[union-attr]
 
 
@@ -94,123 +94,18 @@ def test_the_page_followed_to_the_letter_passes_what_make_test_runs(tmp_path: Pa
     assert passed(tested) >= 12
 
 
-BACKBONE = '''"""A backbone of somebody else: popularity and nothing more."""
-
-from dataclasses import dataclass
-
-import torch
-
-from models.base import LossTerms, Recommender
-
-
-@dataclass(frozen=True)
-class PopularOptions:
-    """One constant."""
-
-    scale: float = 1.0
-
-
-class Popular(Recommender):
-    """Scores every item by a trained number."""
-
-    Options = PopularOptions
-
-    def __init__(self, data, options):
-        super().__init__(data, options)
-        self.ones = torch.nn.Parameter(torch.ones(data.num_users, 1))
-        self.items = torch.nn.Parameter(torch.rand(data.num_items, 1))
-        self.bind(data)
-
-    def bind(self, data):
-        """Nothing is derived."""
-
-    def embeddings(self):
-        return self.ones, self.items * self.options.scale
-
-    def loss(self, batch):
-        gap = (self.items[batch.positives] - self.items[batch.negatives]) * self.ones[batch.users]
-        ranking = torch.nn.functional.softplus(-gap).mean()
-        return LossTerms(ranking=ranking, regulariser=0.0 * ranking)
-
-    def id_tables(self):
-        return {"user": self.ones, "item": self.items}
-
-    def modules_by_branch(self):
-        return {"id": {"ones": [self.ones], "items": [self.items]}}
-'''
-AUDIT = '''"""An audit of somebody else."""
-
-from bench.audits.base import Audit
-
-
-class Norm(Audit):
-    """How large the weights are."""
-
-    name = "norm"
-
-    def figures(self, model):
-        return {"weights": float(sum(p.abs().sum() for p in model.parameters()))}
-'''
-READER = '''"""A reader of somebody else: everybody likes three items in a row."""
-
-from dataclasses import dataclass
-
-import numpy as np
-
-from datasets.interactions import RawDataset
-from datasets.reader import DatasetReader
-
-
-@dataclass(frozen=True)
-class RingOptions:
-    """Its size."""
-
-    size: int = 30
-
-
-class Ring(DatasetReader):
-    Options = RingOptions
-
-    def identity(self):
-        return {"size": self.options.size}
-
-    def modalities(self):
-        return ()
-
-    def read(self):
-        users = np.arange(self.options.size, dtype=np.int64)
-        pairs = [np.stack([users, (users + step) % len(users)]) for step in range(5)]
-        train = np.concatenate(pairs[:3], axis=1)
-        return RawDataset(len(users), len(users), train, pairs[3], pairs[4])
-'''
-GROUPS = {
-    "lethe.backbones": "popular = my_methods.popular:Popular",
-    "lethe.audits": "norm = my_methods.norm:Norm",
-    "lethe.readers": "ring = my_methods.ring:Ring",
-}
-
-
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The package of the page with a backbone, an audit and a reader, as an installer would leave it."""
-    files = files_of_the_page()
-    code = tmp_path / "my_methods"
-    code.mkdir()
-    (code / "__init__.py").touch()
-    (code / "ascent.py").write_text(files["unlearning/ascent.py"], encoding="utf-8")
-    for name, text in {"popular": BACKBONE, "norm": AUDIT, "ring": READER}.items():
-        (code / f"{name}.py").write_text(text, encoding="utf-8")
-    yamls = {name: text for name, text in files.items() if name.startswith("conf/")}
-    yamls["conf/backbone/popular.yaml"] = "name: popular\nscale: 1.0\n"
-    yamls["conf/dataset/ring.yaml"] = "name: ring\nreader: ring\nsize: 30\n"
-    for name, text in yamls.items():
+    """The packages of both pages in one, as an installer would leave it."""
+    method, further = files_of_the_page(), files_of_the_page(FURTHER)
+    projects = [tomllib.loads(files.pop("pyproject.toml"))["project"] for files in (method, further)]
+    method["my_methods/ascent.py"] = method.pop("unlearning/ascent.py")
+    del method[REGISTRY]
+    for name, text in {"my_methods/__init__.py": "", **method, **further}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
-    project = tomllib.loads(files["pyproject.toml"])["project"]
-    entries = {
-        group: [f"{k} = {v}" for k, v in own.items()] for group, own in project["entry-points"].items()
-    }
-    install(tmp_path, {**entries, **{group: [line] for group, line in GROUPS.items()}})
+    groups = [found for project in projects for found in project["entry-points"].items()]
+    install(tmp_path, {group: [f"{k} = {v}" for k, v in own.items()] for group, own in groups})
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     _forget()
@@ -234,17 +129,30 @@ def _forget() -> None:
         cached.cache_clear()
 
 
-def test_a_package_brings_method_backbone_audit_and_reader(
+def test_the_cell_of_the_page_uses_what_a_package_brings(
     package: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    chosen = ["dataset=ring", "backbone=popular", "method=ascent", "audit.audits=[norm]", "regime.count=2"]
+    (line,) = (line for text in code_blocks(FURTHER) for line in text.splitlines() if "-m bench" in line)
     shared = [word for word in TINY if not word.startswith("dataset")]
-    assert main([*shared, "--config-dir", "conf", *chosen, "method.step=0.5"]) == 0
+    assert main([*shared, *line.split()[3:], "method=ascent", "method.step=0.5"]) == 0
     assert "ascent" in capsys.readouterr().out
     store = Store(TrackingConfig(uri=f"sqlite:///{package}/mlflow.db"))
     (run,) = store.runs("tags.`lethe.kind` = 'cell'")
     assert {"audit/norm/weights", "audit/norm/gold_weights"} <= run.data.metrics.keys()
     assert run.data.params["method.step"] == "0.5"
+    assert run.data.metrics["request/pairs"] == 2
+    assert run.data.metrics["request/users"] == 0
+    assert main([*shared, *line.split()[3:], "regime.file=x.csv"]) == 2
+    assert "regime.file=x.csv does not go with regime=single, which takes no list" in capsys.readouterr().err
+
+
+def test_what_the_page_prints_passes_the_linter(tmp_path: Path) -> None:
+    for name, text in files_of_the_page(FURTHER).items():
+        if name.endswith(".py"):
+            (tmp_path / Path(name).name).write_text(text, encoding="utf-8")
+    config = ("--config", str(ROOT / "pyproject.toml"))
+    ran(tmp_path, "ruff", "format", "--check", *config, ".")
+    ran(tmp_path, "ruff", "check", *config, ".")
 
 
 def test_the_contract_tests_run_on_a_method_of_a_package(package: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,10 +11,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from datasets.requests import DeletionRequest
 from datasets.sampling import TripleSampler
 from models.base import Recommender
+from models.capabilities import Capability, reason_against
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,10 @@ class UnlearningMethod(ABC):
     """
 
     Options: ClassVar[type]
+    needs: ClassVar[Collection[Capability]] = frozenset(
+        {Capability.EMBEDDINGS, Capability.PARAMETERS, Capability.TRAINING}
+    )
+    """What a backbone must be able to do for the method to work on it."""
     keeps_prepared: ClassVar[bool] = False
     """Whether ``prepare`` returns a ``PreparedState``: then the harness keeps it on disk and prepares once
     for all requests, and the recorded seconds are reported where it was found."""
@@ -184,6 +190,20 @@ class UnlearningMethod(ABC):
         out, and its run says so in the tag ``note.fitted_on_validation``.
         """
         return False
+
+    def accept(self, name: str, model: Recommender) -> None:
+        """Raise ``InputError`` where the backbone lacks what the method needs, or where ``check`` does.
+
+        Args:
+            name: of the method.
+        """
+        reason = reason_against(model, self.needs)
+        if reason:
+            raise InputError(
+                f"method={name} cannot work on {type(model).__name__}, {reason}: choose another backbone, or "
+                "a method that asks for nothing but a model (exact, graph_only)."
+            )
+        self.check(model)
 
     def check(self, model: Recommender) -> None:  # noqa: B027 - most methods accept every backbone
         """Raise ``InputError`` where this method cannot work on this backbone; runs before training."""

@@ -62,11 +62,6 @@ class ShardEnsemble(Recommender):
         assert isinstance(model, Recommender)
         return model
 
-    @property
-    def reads_content(self) -> bool:
-        """Whether its shards read item content."""
-        return any(self.shard(number).multimodal for number in self.numbers())
-
     def numbers(self) -> list[int]:
         """Numbers of the shards that have a model."""
         return [int(name) for name in self.shards]

@@ -21,6 +21,7 @@ class GraphOnly(UnlearningMethod):
     """Returns the weights as they came, on the graph of the retain set."""
 
     Options = GraphOnlyOptions
+    needs = frozenset()
 
     def unlearn(self, original: Recommender, problem: Problem, recorder: Recorder) -> UnlearnResult:
         """Nothing more: ``original`` is already bound to the graph that the options name."""

@@ -13,6 +13,17 @@ RepairExamples = Annotated[int, Field(ge=0)] | Literal["erase"]
 
 
 @dataclass(frozen=True)
+class Forecast:
+    """What serving lists will take; ``refusal`` is the sentence where that is too much."""
+
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    money: float | None = None
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
 class MethodOptions:
     """Which interactions the backbone's graphs are built from, as an explicit, logged choice.
 
@@ -23,6 +34,10 @@ class MethodOptions:
 
     graph_at_unlearning: GraphChoice = "retain"
     graph_at_evaluation: GraphChoice = "retain"
+
+    def forecast(self, users: int) -> Forecast | None:
+        """What serving a list to each of ``users`` will take; None for a method that asks nobody."""
+        return None
 
 
 @dataclass(frozen=True)

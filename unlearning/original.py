@@ -25,6 +25,7 @@ class Original(UnlearningMethod):
     """Returns the model as it came."""
 
     Options = OriginalOptions
+    needs = frozenset()
 
     def unlearn(self, original: Recommender, problem: Problem, recorder: Recorder) -> UnlearnResult:
         """Nothing is done."""

@@ -22,6 +22,7 @@ class Retrain(UnlearningMethod):
     """Fetches the gold model."""
 
     Options = RetrainOptions
+    needs = frozenset()
 
     def unlearn(self, original: Recommender, problem: Problem, recorder: Recorder) -> UnlearnResult:
         """The gold model and what its training cost; ``original`` is not looked at."""

@@ -98,21 +98,20 @@ def trained_shards(partition: Partition, setting: Setting, epochs: int | None) -
     return ShardState(partition, made, setting.generator.initial_seed())
 
 
-def retrained_shards(
-    problem: Problem, recorder: Recorder, epochs: int | None, reads_content: bool
-) -> Retrained:
+def retrained_shards(problem: Problem, recorder: Recorder, epochs: int | None) -> Retrained:
     """The shards after the request: touched ones are trained again on the retain set, the others stay.
 
     Args:
         problem: its ``prepared`` is a ``ShardState``.
         epochs: as ``train_shard``.
-        reads_content: whether the backbone reads item content.
 
     Raises:
         InputError: if no shard is left that can be trained.
     """
     state = problem.prepared
     assert isinstance(state, ShardState)
+    # Asked of the shards: what comes from the request before in a stream is an ensemble.
+    reads_content = any(model.multimodal for model in state.models().values())
     made, touched, trainings = dict[int, Checkpoints](), 0, 0
     for shard in range(state.partition.shards):
         first = first_touched(state.partition, problem.full, problem.retain, shard, reads_content)

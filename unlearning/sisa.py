@@ -79,9 +79,9 @@ class SISA(UnlearningMethod):
 
     def unlearn(self, original: Recommender, problem: Problem, recorder: Recorder) -> UnlearnResult:
         """Retrain the touched shards on the retain set; ``original`` is not used."""
-        done = retrained_shards(problem, recorder, self.options.shard_epochs, original.multimodal)
+        done = retrained_shards(problem, recorder, self.options.shard_epochs)
         state = done.state
-        ensemble = self._served(problem.retain, state.partition, state.models())
+        ensemble = self._served(problem.retain, problem.prepared.partition, state.models())
         recorder.epoch(ensemble)
         return UnlearnResult(ensemble, notes={**done.notes()}, state=state)
 

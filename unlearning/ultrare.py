@@ -86,9 +86,10 @@ class UltraRE(UnlearningMethod):
     def unlearn(self, original: Recommender, problem: Problem, recorder: Recorder) -> UnlearnResult:
         """Retrain the touched shards on the retain set and fit a fresh combiner; ``original`` is not used."""
         options = self.options
-        done = retrained_shards(problem, recorder, options.shard_epochs, original.multimodal)
+        done = retrained_shards(problem, recorder, options.shard_epochs)
         state = done.state
-        ensemble = self._combined(problem.retain, state.partition, state.models(), state.seed)
+        partition = problem.prepared.partition  # with forgotten pairs, for who evaluates on the full graph
+        ensemble = self._combined(problem.retain, partition, state.models(), state.seed)
         fit(ensemble, problem.retain, options, state.seed, problem.batch_size, told(recorder))
         return UnlearnResult(ensemble, notes={**done.notes()}, state=state)
 

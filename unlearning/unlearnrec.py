@@ -17,6 +17,7 @@ docs/methods/unlearnrec.md says what is published and what is ours.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -46,6 +47,9 @@ from unlearning.simulated_requests import (
 
 PORTED = ("LightGCN", "MGCN", "FREEDOM", "BM3", "MIGGT")
 """Backbones by class name: each forward was checked to read its tables where they are replaced."""
+
+SERVED = "requests_since"
+"""Figure of the state: requests served since it was prepared."""
 
 HELD_OUT = 3
 """Simulated requests that choose the checkpoint."""
@@ -137,6 +141,10 @@ class UnlearnRecOptions(MethodOptions):
     finetune_preserve_weight: Annotated[float, Field(ge=0)] = 0.01
     """l_p of fine-tuning. Published: .01."""
 
+    refresh_every: Annotated[int, Field(ge=0)] = 0
+    """In a stream, requests after which pre-training is done again on what is left, on the clock of the next
+    one; 0: never. Published: one pre-training for all requests. Ours."""
+
 
 class UnlearnRec(UnlearningMethod):
     """A pre-trained influence encoder, and a short fine-tuning."""
@@ -151,6 +159,7 @@ class UnlearnRec(UnlearningMethod):
             "finetune_rate",
             "finetune_unlearn_weight",
             "finetune_preserve_weight",
+            "refresh_every",
             "graph_at_unlearning",
             "graph_at_evaluation",
         }
@@ -186,8 +195,7 @@ class UnlearnRec(UnlearningMethod):
 
     def unlearn(self, original: Recommender, problem: Problem, recorder: Recorder) -> UnlearnResult:
         """Change the tables of ``original`` as the encoders say and fine-tune; ``notes`` compare requests."""
-        prepared, request = problem.prepared, problem.request
-        assert isinstance(prepared, PreparedState)
+        prepared, request = self._refreshed(original, problem), problem.request
         influence = self._influence(original, seed=0)
         influence.load_state_dict(prepared.tensors)
         with held_still(original):
@@ -197,8 +205,20 @@ class UnlearnRec(UnlearningMethod):
             "request_emptied_users": share_of_emptied_users(request, problem.retain),
             "tables": len(influence.names),
         }
-        notes |= {f"pretrain_{k}": v for k, v in prepared.figures.items()}
-        return UnlearnResult(original, notes=notes, state=prepared)
+        notes |= {f"pretrain_{k}": v for k, v in prepared.figures.items() if k != SERVED}
+        figures = {**prepared.figures, SERVED: prepared.figures.get(SERVED, 0) + 1}
+        return UnlearnResult(original, notes=notes, state=PreparedState(prepared.tensors, figures))
+
+    def _refreshed(self, original: Recommender, problem: Problem) -> PreparedState:
+        """What was prepared; prepared again on what the requests before left, where enough were served."""
+        prepared = problem.prepared
+        assert isinstance(prepared, PreparedState)
+        if not self.options.refresh_every or prepared.figures.get(SERVED, 0) < self.options.refresh_every:
+            return prepared
+        own = copy.deepcopy(original)
+        own.bind(problem.full)
+        limits = problem.generator, problem.batch_size, problem.learning_rate, problem.workshop
+        return self.prepare(own, Setting(problem.full, *limits))
 
     def _influence(self, model: Recommender, seed: int) -> Influence:
         """Encoders at their start: no influence, rates of twice the learning rate."""

@@ -18,7 +18,7 @@ from bench.disk.files import write_text
 
 if TYPE_CHECKING:
     from bench.train.checkpoint import Checkpoint
-    from bench.train.loop import TrainingRecord
+    from bench.train.record import TrainingRecord
     from models.base import Recommender
 
 TRAINING = "training"
@@ -35,19 +35,19 @@ class CachedModel:
 
 
 SAME = "same"
-"""Ending of a file beside the entries: the model of its stem is the one whose key it holds."""
+"""Folder of a file per key: the model of its name is the one whose key it holds."""
 
 
 def is_cached(root: Path, key: str) -> bool:
     """Whether the model of ``key`` is there, be it under another key."""
     folder = root / MODELS.folder
-    return (folder / key).exists() or (folder / _other(folder, key)).exists()
+    return (folder / key).exists() or (folder / _other(root, key)).exists()
 
 
-def _other(folder: Path, key: str) -> str:
+def _other(root: Path, key: str) -> str:
     """The key under which the model of ``key`` is kept as well; ``key`` where there is none."""
     try:
-        return (folder / f"{key}.{SAME}").read_text(encoding="utf-8").strip() or key
+        return (root / SAME / key).read_text(encoding="utf-8").strip() or key
     except FileNotFoundError:
         return key
 
@@ -110,17 +110,19 @@ class ModelCache:
         """The key under which the model is, or will be; the others lead there."""
         folder = self._root / MODELS.folder
         keys = [one for one in (key, same) if one is not None]
-        found = [one for known in keys for one in (known, _other(folder, known)) if (folder / one).exists()]
+        found = [
+            one for known in keys for one in (known, _other(self._root, known)) if (folder / one).exists()
+        ]
         place = found[0] if found else key
         for one in keys:
-            if one != place and _other(folder, one) != place:
-                write_text(folder / f"{one}.{SAME}", place)
+            if one != place and _other(self._root, one) != place:
+                write_text(self._root / SAME / one, place)
         return place
 
 
 def _restored(model: Recommender, content: Content) -> TrainingRecord:
     """Give ``model`` the weights; what training them cost. Raises before it changes a weight."""
-    from bench.train.loop import TrainingRecord
+    from bench.train.record import TrainingRecord
 
     record = TrainingRecord.from_json(content.facts["training"])
     expected = {name: value.shape for name, value in model.state_dict().items()}

@@ -76,7 +76,7 @@ class ContentStore:
     def get_or_make(
         self, key: str, read: Callable[[Content], T], make: Callable[[], tuple[T, Content]]
     ) -> tuple[T, bool]:
-        """What ``key`` stands for, and whether it was found: read if it is there, else made and published.
+        """What ``key`` stands for, and whether it was found: read if it is there, else made and kept.
 
         Args:
             read: turns the content into what is asked for; see ``load``.
@@ -87,7 +87,7 @@ class ContentStore:
             if found is not None:
                 return found, True
             made, content = make()
-            self.publish(key, content)
+            self.keep(key, content)
             return made, False
 
     def load(self, key: str, read: Callable[[Content], T]) -> T | None:
@@ -115,7 +115,7 @@ class ContentStore:
             return found
         return None
 
-    def publish(self, key: str, content: Content) -> None:
+    def keep(self, key: str, content: Content) -> None:
         """Keep ``content`` as the entry of ``key``; a disk that is full costs the entry alone."""
         from safetensors import SafetensorError
         from safetensors.torch import save_file

@@ -22,6 +22,7 @@ from bench.machine.seeding import derive, deterministic
 from bench.machine.timing import Stopwatch
 from bench.measure.yardstick import Measured, Measurement
 from bench.plan.planner import PlannedCell
+from bench.plan.request import regime_of
 from bench.record.names import (
     BASE_SECONDS_PER_LIST,
     BREAK_EVEN,
@@ -32,7 +33,7 @@ from bench.record.names import (
     SPEEDUP_TO_END,
 )
 from bench.record.progress import phase
-from bench.train.loop import TrainingRecord
+from bench.train.record import TrainingRecord
 from datasets.requests import DeletionRequest
 from models.base import Recommender
 from unlearning import GOLD_METHOD
@@ -180,7 +181,8 @@ def costs_of(
         "cost/gold_steps": gold.steps,
         "cost/gold_propagations": gold.propagations,
     }
-    if spent.online_seconds > 0 and gold.device == describe(device):
+    forgets = regime_of(config.regime).forgets
+    if forgets and spent.online_seconds > 0 and gold.device == describe(device):
         costs |= {SPEEDUP: 1.0, SPEEDUP_TO_END: 1.0} if own is gold else speedups(spent, gold)
         costs[CONTENDED] = contended(own.processor_share, gold.processor_share)
     if served:

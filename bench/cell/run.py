@@ -50,7 +50,7 @@ from bench.record.names import (
 from bench.record.progress import phase, reporting
 from bench.record.sending import Recording
 from bench.train.likeness import BEST_EPOCH, BEST_RECALL
-from bench.train.loop import TrainingRecord
+from bench.train.record import TrainingRecord
 from datasets.reader import DatasetReader
 from datasets.requests import DeletionRequest
 from datasets.validation import DataSummary

@@ -21,7 +21,8 @@ from bench.plan.keys import gold_key
 from bench.plan.planner import PlannedCell
 from bench.plan.request import content_of, draw
 from bench.record.progress import phase, progress
-from bench.train.loop import TrainingRecord, train
+from bench.train.loop import train
+from bench.train.record import TrainingRecord
 from datasets.interactions import InteractionData, to_torch
 from datasets.requests import DeletionRequest
 from models.base import Recommender

@@ -190,7 +190,8 @@ class UnlearnStage:
         model, warmup_seconds = original, 0.0
         if number == 0:
             model = copy.deepcopy(original)
-            warmup_seconds = warm_up(model, problem.retain, problem.batch_size)
+            if not reason_against(model, [Capability.TRAINING]):
+                warmup_seconds = warm_up(model, problem.retain, problem.batch_size)
         else:  # as it would be found again after an interruption
             model.train()
             if options.graph_at_unlearning == "full":

@@ -23,8 +23,9 @@ from bench.machine.seeding import derive, seed_everything
 from bench.machine.timing import Stopwatch
 from bench.plan.code import stage_digest
 from bench.record.progress import progress
-from bench.train.loop import TrainingRecord, train
+from bench.train.loop import train
 from bench.train.options import TrainConfig
+from bench.train.record import TrainingRecord
 from datasets.interactions import InteractionData
 from models.base import Recommender
 from unlearning.base import Trained, Workshop
@@ -66,7 +67,9 @@ class CellWorkshop(Workshop):
     ) -> Trained:
         """See ``Workshop``."""
         config, schedule = self._config, scheduled(self._config.train, epochs)
-        seed, key = derive(config.seed, purpose), self._key(data, purpose, schedule, start)
+        seed = derive(config.seed, purpose)
+        with self._watch.paused():
+            key = self._key(data, purpose, schedule, start)
 
         def run(model: Recommender) -> TrainingRecord:
             with progress(f"training {purpose}, {config.backbone.name} on {config.dataset.name}") as shown:

@@ -19,7 +19,6 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import (
     ConfigCompositionException,
-    HydraException,
     MissingConfigException,
 )
 from omegaconf import DictConfig, OmegaConf
@@ -118,7 +117,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
     """A composed configuration, resolved, as plain containers. Raises ``InputError``."""
     try:
         values: Any = OmegaConf.to_container(config, resolve=True)
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, RecursionError, ValueError) as error:
         raise InputError(f"the configuration does not resolve: {_first_line(error)}.") from error
     return dict(values)
 
@@ -172,8 +171,8 @@ def _set(config: DictConfig, override: Override) -> None:
         OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
     except (ConfigAttributeError, ConfigKeyError) as error:
         raise InputError(_unknown_option(override.key_or_group, config)) from error
-    except OmegaConfBaseException as error:
-        raise InputError(f"{override.input_line} cannot be set: {_first_line(error)}.") from error
+    except Exception as error:  # whatever OmegaConf makes of a key or a value that it was not made for
+        raise InputError(f"{in_short(override.input_line)} cannot be set: {_first_line(error)}.") from error
 
 
 def _sweep_lists(overrides: list[str], multirun: bool) -> tuple[list[str], list[list[str]], bool]:
@@ -215,12 +214,12 @@ def _compose(overrides: Sequence[str], with_hydra: bool) -> DictConfig:
     except ConfigCompositionException as error:
         known = _compose((), with_hydra=False) if overrides else OmegaConf.create({})
         raise InputError(_unknown_key(error, known)) from error
-    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
-        raise InputError(f"the configuration does not compose: {_first_line(error)}.") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = place(Path(mark.name), mark.line + 1) if mark else "a configuration file"
         raise InputError(f"{where}: {error.problem}: mend the YAML.") from error
+    except Exception as error:  # whatever Hydra makes of what it was not made for
+        raise InputError(f"the configuration does not compose: {_first_line(error)}.") from error
 
 
 NAMED_GROUPS = {

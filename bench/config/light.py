@@ -32,6 +32,8 @@ LIGHT_IMPORTS = (
     "pydantic",
     "typing",
     "unlearning.options",
+    "unlearning.llm.options",
+    "unlearning.rag.options",
     "bench.audits.options",
 )
 """Modules (and what is below them) that are imported: nothing else that a file names is."""

@@ -149,7 +149,10 @@ class Measurement:
             own = ranks_only(scorer, self._candidates, self._retain)
             valid = evaluate_split(own, self._sets[VALID], known, self._chunk_scores, (HEADLINE_K,))
             forget = evaluate_split(scorer, self._sets[FORGOTTEN], known, self._chunk_scores, (HEADLINE_K,))
-        return {f"valid/{name}": valid.means().get(name, 0.0), f"forget/{name}": forget.means()[name]}
+        found = {f"valid/{name}": valid.means().get(name, 0.0)}
+        if len(forget.users):
+            found[f"forget/{name}"] = forget.means()[name]
+        return found
 
     def _splits(self, lists: Mapping[str, Lists]) -> dict[str, SplitResult]:
         test = self._split(TEST, lists["test"])

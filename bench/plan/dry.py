@@ -17,7 +17,7 @@ from rich.table import Table
 
 from bench.config.schema import CellConfig
 from bench.machine.hardware import hardware_name
-from bench.plan.planner import PlannedCell, device_type
+from bench.plan.planner import PlannedCell, device_type, forecast_of
 from bench.record.local import database
 from bench.record.names import KIND_TAG
 
@@ -43,8 +43,24 @@ def print_plan(cells: Sequence[PlannedCell]) -> None:
     skipped = sum(cell.failure is not None and not cell.is_due() for cell in cells)
     if skipped:
         console.print(f"{skipped} cells failed before: run.retry_failed=true runs them again.")
+    for line in forecasts(due):
+        console.print(line, highlight=False, soft_wrap=True)
     if due:
         console.print(readable(Estimator(due[0].config).total(due, missing)), highlight=False, soft_wrap=True)
+
+
+def forecasts(due: Sequence[PlannedCell]) -> list[str]:
+    """What the language models of the cells will be asked, one line for each cell that asks one."""
+    lines = []
+    for cell in due:
+        found = forecast_of(cell.config, cell.summary)
+        if found is not None:
+            money = "" if found.money is None else f", about {found.money:,.2f} in money"
+            lines.append(
+                f"{cell.config.label}: {found.calls:,} calls, about {found.tokens_in:,} tokens in and "
+                f"{found.tokens_out:,} out{money}; answers that are kept take none."
+            )
+    return lines
 
 
 def _state(cell: PlannedCell) -> str:

@@ -30,6 +30,7 @@ from bench.record.local.faults import StoreAway
 from datasets.errors import InputError
 from datasets.validation import DataSummary
 from unlearning import REFERENCE_METHODS
+from unlearning.options import Forecast
 
 if TYPE_CHECKING:
     from datasets.id_maps import IdMaps
@@ -92,6 +93,7 @@ class Planner:
     def plan(self, config: CellConfig) -> PlannedCell:
         """Check one cell against its data and look it up. Raises ``InputError``."""
         key, summary, id_maps = self._dataset(config)
+        check_forecast(config, summary)
         file = request_checksum(config)
         stream = None
         if config.stream.streams:
@@ -143,6 +145,20 @@ class Planner:
         if label not in self._records:
             self._records[label] = recorded(config.tracking)
         return self._records[label]
+
+
+def forecast_of(config: CellConfig, summary: DataSummary) -> Forecast | None:
+    """What serving the lists of a cell will take; None for a method that needs no outside help."""
+    users = min(config.evaluate.users.count or summary.num_users, summary.num_users)
+    found: Forecast | None = config.method.options.forecast(users)
+    return found
+
+
+def check_forecast(config: CellConfig, summary: DataSummary) -> None:
+    """Refuse a cell whose lists will take more than its method's budget."""
+    found = forecast_of(config, summary)
+    if found is not None and found.refusal:
+        raise InputError(found.refusal)
 
 
 def with_seed(cell: PlannedCell, seed: int) -> PlannedCell:

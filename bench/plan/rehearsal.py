@@ -38,7 +38,7 @@ def rehearse(cells: Sequence[PlannedCell]) -> None:
         for backbone in _distinct(config.backbone for config in configs):
             model = load_class("backbone", backbone.name)(data, backbone.options)
             for method in _distinct(c.method for c in configs if c.backbone == backbone):
-                load_class("method", method.name)(method.options).check(model)
+                load_class("method", method.name)(method.options).accept(method.name, model)
 
 
 def check_audits(config: CellConfig, data: InteractionData, request: DeletionRequest) -> None:

@@ -87,7 +87,7 @@ class KeptStream:
         }
         name = self._name(len(so_far.served))
         with held(lock_file(self._root, name), f"the stream {name}"):
-            self._store.publish(name, Content(packed.tensors, facts, self._about))
+            self._store.keep(name, Content(packed.tensors, facts, self._about))
         for folder in older:
             if folder.name != name:
                 shutil.rmtree(folder)

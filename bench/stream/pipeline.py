@@ -30,7 +30,7 @@ from bench.record.progress import phase
 from bench.stream.kept import KeptStream, SoFar
 from bench.stream.served import Served, latency, spent_on
 from bench.stream.setting import Rest, StreamSetting, StreamSettingStage, one_request
-from bench.train.loop import TrainingRecord
+from bench.train.record import TrainingRecord
 from datasets.interactions import InteractionData
 from datasets.requests import DeletionRequest
 from models.base import Recommender

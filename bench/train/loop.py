@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from bench.machine.devices import DeviceInfo, describe
+from bench.machine.devices import describe
 from bench.machine.seeding import generator, seed_everything
 from bench.machine.timing import Stopwatch
 from bench.measure.evaluate import ValidationProbe
+from bench.train import closed_form
 from bench.train.checkpoint import (
     Checkpoint,
     generators,
@@ -27,9 +28,11 @@ from bench.train.checkpoint import (
 )
 from bench.train.objective import Objective, compiler_errors, matmul_precision, objective_of
 from bench.train.options import TrainConfig
+from bench.train.record import TrainingRecord
 from datasets.interactions import InteractionData
 from datasets.sampling import Batch, TripleSampler
 from models.base import Recommender
+from models.closed_form import ClosedForm
 from models.descent import descend
 from models.optimiser import adam
 
@@ -43,43 +46,6 @@ class Progress(Protocol):
 
 class TrainingDiverged(RuntimeError):
     """The training loss is no longer finite."""
-
-
-@dataclass(frozen=True)
-class TrainingRecord:
-    """What a training run cost and how it went; times in seconds, evaluation excluded.
-
-    ``seconds`` runs to the stopping point, ``seconds_to_best`` to the epoch whose weights were kept.
-    ``warmup_seconds`` is one discarded step before the clock starts (with compilation, where that is asked
-    for). ``examples`` counts gradient steps x batch size. ``curve`` has one entry per evaluation.
-    ``item_graph_seconds`` is the recorded time of building item graphs that were given; all other times
-    include it. ``propagations`` and ``processor_share`` are those of the clock (``bench.machine.timing``):
-    None where they are not known, as in records of before they were taken.
-    """
-
-    seconds: float
-    seconds_to_best: float
-    warmup_seconds: float
-    epochs: int
-    best_epoch: int
-    best_recall: float
-    steps: int
-    examples: int
-    stopped_by: str
-    device: DeviceInfo
-    curve: list[dict[str, float]] = field(default_factory=list)
-    item_graph_seconds: float = 0.0
-    propagations: int | None = None
-    processor_share: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain values; ``from_json`` is the inverse."""
-        return asdict(self)
-
-    @staticmethod
-    def from_json(values: dict[str, Any]) -> TrainingRecord:
-        """Inverse of ``to_json``."""
-        return TrainingRecord(**{**values, "device": DeviceInfo(**values["device"])})
 
 
 def train(
@@ -104,6 +70,8 @@ def train(
         TrainingDiverged: if the loss stops being finite.
         InputError: if the loss was to be compiled and cannot be.
     """
+    if isinstance(model, ClosedForm):
+        return closed_form.fit(model, data, chunk_scores)
     seed_everything(seed, "train")
     watch = Stopwatch(data.train.device, counting=not config.compile)
     watch.add(item_graph_seconds)

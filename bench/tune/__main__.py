@@ -114,6 +114,11 @@ def prepared(
             f"regime.seed={config.regime.seed} is not tuned on: options are chosen on deletion request "
             f"{TUNED_REQUEST}, and other requests are for reporting. Leave regime.seed out."
         )
+    if config.stream.streams:
+        raise InputError(
+            f"stream={config.stream.name} has no meaning for bench.tune, whose trials face one request: "
+            "choose stream=none."
+        )
     space = search_space(config.method.name, config_dir)
     searched = {option: entry for option, entry in space.items() if option not in fixed}
     if not searched:
@@ -126,10 +131,10 @@ def prepared(
 
 
 def _tune(tuning: Tuning) -> int:
+    rehearse([tuning.cell])
     if tuning.config.run.dry:
         print_plan(tuning)
         return DONE
-    rehearse([tuning.cell])
     from bench.tune.run import run_tune
 
     return DONE if run_tune(tuning) else ALL_DIVERGED

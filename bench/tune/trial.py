@@ -103,7 +103,7 @@ class TrialPipeline:
         config = dataclasses.replace(self._cell.config, method=method)
         began, original = time.perf_counter(), self.setting.original.model
         own = load_class("method", method.name)(method.options)
-        own.check(original)
+        own.accept(method.name, original)
         phase("unlearning")
         stage = UnlearnStage(dataclasses.replace(self._cell, config=config), self._stage)
         with self._deterministic():

@@ -18,7 +18,7 @@ from datasets.folder import Folder, FolderOptions
 from datasets.mmrec import DEFAULT_MODALITIES
 from datasets.named import CONF, default_data_root
 from datasets.prepare.sources.options import PrepareOptions
-from datasets.prepare.work import BUILDING, NOTES, publish
+from datasets.prepare.work import BUILDING, NOTES, put_in_place
 from datasets.validation import check
 
 MADE_BY = "# written by python -m datasets prepare\n"
@@ -48,7 +48,7 @@ def finish(options: PrepareOptions, work: Path, folders: Sequence[Path], told: M
     old = work / f"{BUILDING}replaced"
     if options.out.exists():
         options.out.rename(old)
-    publish(building, options.out)
+    put_in_place(building, options.out)
     shutil.rmtree(old, ignore_errors=True)
 
 

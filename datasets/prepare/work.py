@@ -80,14 +80,14 @@ class Work:
         try:
             notes = build(building)
             (building / NOTES).write_text(json.dumps(notes), encoding="utf-8")
-            publish(building, self.folder / f"{name}-{key}")
+            put_in_place(building, self.folder / f"{name}-{key}")
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
             raise
         return Stage(self.folder / f"{name}-{key}", key, notes)
 
 
-def publish(building: Path, final: Path) -> None:
+def put_in_place(building: Path, final: Path) -> None:
     """Give a complete folder its final name, after all that is in it has reached the disk."""
     for path in sorted(building.rglob("*")):
         sync(path)

@@ -8,7 +8,6 @@ list column ``<modality>_feat`` per modality. Items without an interaction are l
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,25 +18,18 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from datasets.errors import InputError
-from datasets.fingerprint import file_digest
-from datasets.id_maps import IdMap, IdMaps
-from datasets.interactions import RawDataset
 from datasets.item_text import ItemText
 from datasets.prepare.sources.options import Columns, FilterOptions, ItemOptions, SourceOptions
 from datasets.prepare.sources.parquet import column_names, describe
-from datasets.reader import DatasetReader
 from datasets.readers.coded import (
     CodedPairs,
-    by_label,
     in_words_of_readers,
     read_pairs,
     read_texts,
     split_labels,
 )
+from datasets.readers.own_ids import OwnIdsReader
 from datasets.splits import TEST, TRAIN, VALID
-
-READER_VERSION = 1
-"""Raise it with every change that alters what is read from the same files: it is part of every key."""
 
 LABELS = {"train": TRAIN, "valid": VALID, "test": TEST, "0": TRAIN, "1": VALID, "2": TEST}
 ENDING = "_feat"
@@ -63,18 +55,12 @@ class ParquetOptions:
     """Seed of the random split."""
 
 
-class Parquet(DatasetReader):
+class Parquet(OwnIdsReader):
     """Reads ``interactions.parquet`` and ``items.parquet`` of one folder."""
 
     Options = ParquetOptions
     options: ParquetOptions
-
-    def identity(self) -> dict[str, Any]:
-        """SHA-256 of both files, and the options but the folder's name."""
-        options = {k: v for k, v in dataclasses.asdict(self.options).items() if k != "folder"}
-        paths = [self._interactions, *([self._items] if self._items else [])]
-        files = {path.name: file_digest(path, self.digest_memo) for path in paths}
-        return {"reader": "parquet", "version": READER_VERSION, "files": files, "options": options}
+    reader, version, layout = "parquet", 1, "Parquet files"
 
     def modalities(self) -> tuple[str, ...]:
         """Modalities with a feature column, sorted; raises ``InputError`` as ``read``."""
@@ -87,27 +73,6 @@ class Parquet(DatasetReader):
                     f"{wanted}{ENDING}: add it or drop the modality."
                 )
         return tuple(sorted(self.options.modalities or there))
-
-    def id_maps(self) -> IdMaps:
-        """The files' own ids."""
-        return IdMaps(
-            IdMap("user", lambda: self._pairs.user_ids), IdMap("item", lambda: self._pairs.item_ids)
-        )
-
-    def read(self) -> RawDataset:
-        """Read both files. Raises ``InputError`` naming file, row and value of what does not fit."""
-        pairs, labels = self._pairs, self._labels
-        return RawDataset(
-            num_users=len(pairs.user_ids),
-            num_items=len(pairs.item_ids),
-            train=by_label(pairs, labels, TRAIN),
-            valid=by_label(pairs, labels, VALID),
-            test=by_label(pairs, labels, TEST),
-            features={m: self._features(m, pairs.item_ids) for m in self.modalities()},
-            item_text=self._texts(pairs.item_ids),
-            id_maps=self.id_maps(),
-            provenance={"source": f"Parquet files, folder {self.options.folder}", **self.identity()},
-        )
 
     @cached_property
     def _pairs(self) -> CodedPairs:
@@ -136,6 +101,10 @@ class Parquet(DatasetReader):
                     f"{self._interactions}, row {row} has the split {label!r}: use train, valid or test."
                 )
         return np.array([LABELS[str(label)] for label in stated], dtype=np.int8)[pairs.order]
+
+    def _files(self) -> dict[str, Path]:
+        paths = [self._interactions, *([self._items] if self._items else [])]
+        return {path.name: path for path in paths}
 
     def _texts(self, item_ids: tuple[str, ...]) -> tuple[ItemText, ...] | None:
         if self._items is None:
@@ -167,18 +136,6 @@ class Parquet(DatasetReader):
         if matrix is None:
             raise InputError(f"{self._items} has no vector in {modality}{ENDING}: drop the modality.")
         return matrix
-
-    @cached_property
-    def _folder(self) -> Path:
-        if not self.options.folder:
-            raise InputError("dataset=parquet needs the folder of the files: add dataset.folder=<folder>.")
-        folder = self.data_root / self.options.folder
-        if not folder.is_dir():
-            raise InputError(
-                f"dataset.folder={self.options.folder} is not below data_root={self.data_root}: put the data "
-                "set there, or set data_root or LETHE_DATA."
-            )
-        return folder
 
     @cached_property
     def _interactions(self) -> Path:

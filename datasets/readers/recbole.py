@@ -8,37 +8,28 @@ interaction are left out.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from datasets.errors import InputError
-from datasets.fingerprint import file_digest
-from datasets.id_maps import IdMap, IdMaps
-from datasets.interactions import RawDataset
 from datasets.item_text import ItemText
 from datasets.prepare.item_records import records
 from datasets.prepare.sources.options import Columns, FilterOptions, ItemOptions, SourceOptions
 from datasets.prepare.sources.recbole import atomic_header, describe
-from datasets.reader import DatasetReader
 from datasets.readers.coded import (
     CodedPairs,
-    by_label,
     in_words_of_readers,
     read_pairs,
     read_texts,
     split_labels,
 )
-from datasets.splits import TEST, TRAIN, VALID
-
-READER_VERSION = 1
-"""Raise it with every change that alters what is read from the same files: it is part of every key."""
+from datasets.readers.own_ids import OwnIdsReader
 
 GIVEN_SPLITS = ("train", "valid", "test")
 
@@ -75,17 +66,12 @@ class RecBoleOptions:
     """What separates the values of a sequence field."""
 
 
-class RecBole(DatasetReader):
+class RecBole(OwnIdsReader):
     """Reads one folder of atomic files."""
 
     Options = RecBoleOptions
     options: RecBoleOptions
-
-    def identity(self) -> dict[str, Any]:
-        """SHA-256 of every file, and the options but the folder's name."""
-        options = {k: v for k, v in dataclasses.asdict(self.options).items() if k != "folder"}
-        files = {"".join(p.suffixes): file_digest(p, self.digest_memo) for p in self._files()}
-        return {"reader": "recbole", "version": READER_VERSION, "files": files, "options": options}
+    reader, version, layout = "recbole", 1, "RecBole atomic files"
 
     def modalities(self) -> tuple[str, ...]:
         """The modalities whose fields the options name, sorted; raises ``InputError`` as ``read``."""
@@ -98,28 +84,6 @@ class RecBole(DatasetReader):
                 )
         return tuple(sorted(self.options.features))
 
-    def id_maps(self) -> IdMaps:
-        """The files' own ids."""
-        return IdMaps(
-            IdMap("user", lambda: self._pairs.user_ids), IdMap("item", lambda: self._pairs.item_ids)
-        )
-
-    def read(self) -> RawDataset:
-        """Read the folder. Raises ``InputError`` naming file, row and value of what does not fit."""
-        pairs = self._pairs
-        labels = self._labels(pairs)
-        return RawDataset(
-            num_users=len(pairs.user_ids),
-            num_items=len(pairs.item_ids),
-            train=by_label(pairs, labels, TRAIN),
-            valid=by_label(pairs, labels, VALID),
-            test=by_label(pairs, labels, TEST),
-            features={m: self._features(m, pairs.item_ids) for m in self.modalities()},
-            item_text=self._texts(pairs.item_ids),
-            id_maps=self.id_maps(),
-            provenance={"source": f"RecBole atomic files, folder {self.options.folder}", **self.identity()},
-        )
-
     @cached_property
     def _pairs(self) -> CodedPairs:
         o = self.options
@@ -128,8 +92,9 @@ class RecBole(DatasetReader):
             sources = [describe(p, SourceOptions((p,), columns=columns)) for p in self._inter_files]
             return read_pairs(sources, FilterOptions(o.min_rating, o.duplicates))
 
-    def _labels(self, pairs: CodedPairs) -> NDArray[np.int8]:
-        o = self.options
+    @cached_property
+    def _labels(self) -> NDArray[np.int8]:
+        o, pairs = self.options, self._pairs
         if len(self._inter_files) > 1:
             files = np.searchsorted(np.cumsum(pairs.file_sizes), pairs.order, side="right")
             return files.astype(np.int8)
@@ -174,18 +139,6 @@ class RecBole(DatasetReader):
         return self._folder.name
 
     @cached_property
-    def _folder(self) -> Path:
-        if not self.options.folder:
-            raise InputError("dataset=recbole needs the folder of the files: add dataset.folder=<folder>.")
-        folder = self.data_root / self.options.folder
-        if not folder.is_dir():
-            raise InputError(
-                f"dataset.folder={self.options.folder} is not below data_root={self.data_root}: put the data "
-                "set there, or set data_root or LETHE_DATA."
-            )
-        return folder
-
-    @cached_property
     def _inter_files(self) -> list[Path]:
         given = [self._folder / f"{self._stem}.{split}.inter" for split in GIVEN_SPLITS]
         if all(path.is_file() for path in given):
@@ -201,5 +154,6 @@ class RecBole(DatasetReader):
         path = self._folder / f"{self._stem}.item"
         return path if path.is_file() else None
 
-    def _files(self) -> list[Path]:
-        return [*self._inter_files, *([self._item_file] if self._item_file else [])]
+    def _files(self) -> dict[str, Path]:
+        paths = [*self._inter_files, *([self._item_file] if self._item_file else [])]
+        return {"".join(path.suffixes): path for path in paths}

@@ -46,6 +46,11 @@ class Regime(ABC):
     def check(self, poison: str, method: str, audits: Sequence[str]) -> None:
         """Refuse what the regime does not go with, by the names that a cell chose. Raises ``InputError``."""
         if self.sized_by is None:
+            if self.form is None and self.options.file is not None:
+                raise InputError(
+                    f"regime.file={self.options.file} does not go with regime={self.options.name}, "
+                    "which takes no list: leave it null."
+                )
             return
         for key in ("ratio", "count", "file"):
             value = getattr(self.options, key)

@@ -15,18 +15,22 @@ if TYPE_CHECKING:
     from datasets.validation import DataSummary
 
 
+BEFORE_ANY_REQUEST = ("original", "sisa", "receraser", "ultrare")
+"""Methods that have something to measure before any request: the backbone, or an ensemble of shards."""
+
+
 class NoRegime(Regime):
-    """No request: goes with ``method=original``."""
+    """No request: goes with ``method=original``, or with the shards of a method that keeps them."""
 
     forgets = False
     sized_by = "it forgets nothing, so leave it null"
 
     def check(self, poison: str, method: str, audits: Sequence[str]) -> None:
         """There is nothing for a method to forget, or for an audit to find."""
-        if method != "original":
+        if method not in BEFORE_ANY_REQUEST:
             raise InputError(
-                f"method={method} has nothing to forget with regime=none, which measures the backbone "
-                "alone: choose method=original or another regime."
+                f"method={method} has nothing to forget with regime=none, which measures what there is "
+                f"before any request: choose one of {', '.join(BEFORE_ANY_REQUEST)}, or another regime."
             )
         if audits:
             raise InputError("regime=none forgets nothing that an audit could look for: choose audit=none.")

@@ -22,7 +22,7 @@ ORDER = (
     *("tru", "mmrecun", "finetune", "reset", "graph_only", "ultrare", "multidelete", "scalegun"),
     *("neg_grad", "neg_grad_plus", "relabel", "ssd", "rrl", "bad_teacher", "scrub", "unlearnrec"),
     *("scif", "ifru", "gif", "ceu", "idea", "gnndelete", "kookmin", "fanchuan", "seif"),
-    *("sisa", "receraser"),
+    *("sisa", "receraser", "exact"),
 )
 """Known methods keep their look whatever else a store holds."""
 

@@ -12,6 +12,8 @@ TITLES = {
     "dualgnn": "DualGNN",
     "lattice": "LATTICE",
     "bm3": "BM3",
+    "ease": "EASE",
+    "itemknn": "ItemKNN",
     "freedom": "FREEDOM",
     "slmrec": "SLMRec",
     "lgmrec": "LGMRec",
@@ -20,9 +22,17 @@ TITLES = {
     "clothing": "Clothing",
     "original": "Original",
     "retrain": "Retrain (gold)",
+    "exact": "Exact",
     "sisa": "SISA",
     "receraser": "RecEraser",
     "ultrare": "UltraRE",
+    **{
+        f"{method}_{shards}": f"{title}, {shards} shards"
+        for method, title in (("sisa", "SISA"), ("receraser", "RecEraser"), ("ultrare", "UltraRE"))
+        for shards in (2, 3, 5, 10)
+    },
+    "cragru": "CRAGRU",
+    "cragru_no_llm": "CRAGRU (no LLM)",
     "multidelete": "MultiDelete",
     "scalegun": "ScaleGUN",
     "unlearnrec": "UnlearnRec",

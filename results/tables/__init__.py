@@ -14,6 +14,7 @@ __all__ = [
     "printed",
     "ranking",
     "ranks_table",
+    "sensitivity_table",
     "speed_up",
     "stream_table",
     "text_table",

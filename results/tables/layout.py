@@ -233,12 +233,52 @@ def _backbone_reference(scope: Scope) -> Layout:
     )
 
 
+LOSS_SHARDS, LOSS_SHARDS_SMALL = (5, 10), (2, 3)
+"""Numbers of shards in the table of their loss; on the synthetic set at test size more would be too small."""
+
+
+def _shard_loss(scope: Scope) -> Layout:
+    backbones = scope.backbones or ("lightgcn", "vbpr", "mgcn", "freedom")
+    datasets = scope.datasets or ("baby",)
+    numbers = LOSS_SHARDS_SMALL if datasets == SMALL.datasets else LOSS_SHARDS
+    systems = {"original": {"method": "original"}} | {
+        f"{method}_{number}": {"method": method, "method.shards": str(number)}
+        for method in ("sisa", "receraser", "ultrare")
+        for number in numbers
+    }
+    return Layout(
+        "shard-loss",
+        "Shard loss by backbone: k shards without any deletion beside one model on everything",
+        ("backbone", "method"),
+        tuple(
+            Entry({"backbone": backbone, "method": system}, {"backbone": backbone, **overrides})
+            for backbone, (system, overrides) in product(backbones, systems.items())
+        ),
+        tuple(
+            Quantity(
+                f"{TITLES.get(dataset, dataset)} {title}",
+                f"test_all_users/{metric}",
+                "high",
+                None,
+                {"dataset": dataset, "regime": "none", "audit": "none"},
+                gap=False,
+            )
+            for dataset in datasets
+            for metric, title in (("recall_at_20", "recall@20"), ("ndcg_at_20", "NDCG@20"))
+        ),
+        ("nothing is forgotten: the difference to the row of the original is what sharding itself costs.",),
+        ranked=False,
+        published=False,
+    )
+
+
 TABLES: dict[str, Callable[[Scope], Layout]] = {
     "tru-table-1": _table_1,
     "tru-table-2": _table_2,
     "tru-table-3": _table_3,
     "tru-table-4": _table_4,
     "backbone-reference": _backbone_reference,
+    "shard-loss": _shard_loss,
 }
 """Table by name."""
 

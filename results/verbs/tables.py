@@ -37,6 +37,8 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser], store: argpa
     one.set_defaults(run=ranks)
     one = verbs.add_parser("stream", parents=[*shared, _narrowed()], help="latency and break-even of streams")
     one.set_defaults(run=stream)
+    one = verbs.add_parser("sensitivity", parents=[*shared, _narrowed()], help="gaps to gold by who leaves")
+    one.set_defaults(run=sensitivity)
     one = verbs.add_parser("audits", parents=[*shared, _narrowed()], help="every audit figure by method")
     one.add_argument(
         "--audit", action="append", help="only cells run with this preset, e.g. full (repeatable)"
@@ -145,6 +147,20 @@ def stream(options: argparse.Namespace) -> int:
     table = stream_table(_rows(options))
     if not table.rows:
         print(f"no stream in experiment {options.experiment} of {options.uri}", file=sys.stderr)
+        return 1
+    return _print([table], options)
+
+
+def sensitivity(options: argparse.Namespace) -> int:
+    """Gaps to gold by sampler; 1 where no method was run with two samplers."""
+    from results.tables.sensitivity_table import sensitivity_table
+
+    table = sensitivity_table(_rows(options))
+    if not table.rows:
+        print(
+            f"no method with two samplers in experiment {options.experiment} of {options.uri}",
+            file=sys.stderr,
+        )
         return 1
     return _print([table], options)
 

@@ -81,7 +81,7 @@ def statuses(folder: Path, kind: str = "cell") -> list[tuple[str, str]]:
     sql = f"""SELECT run.name, run.status FROM runs AS run JOIN tags AS kind ON kind.run_uuid = run.run_uuid
               WHERE kind.key = 'lethe.kind' AND kind.value = '{kind}' ORDER BY run.start_time, run.end_time"""
     return [
-        (str(name).split("/")[-2] if "/" in str(name) else "", str(status))
+        (str(name).split("/")[-2].partition(" ")[0] if "/" in str(name) else "", str(status))
         for name, status in query(folder, sql)
     ]
 

@@ -26,16 +26,18 @@ SENTENCES = [
 ]
 
 
+@pytest.mark.parametrize("dry", ["false", "true"])
 @pytest.mark.parametrize(("overrides", "part"), SENTENCES)
-def test_user_errors_are_one_sentence_and_exit_code_2(
+def test_user_errors_are_one_sentence_and_exit_code_2_and_refused_by_the_dry_run(
     overrides: list[str],
     part: str,
+    dry: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main([*TINY, *overrides]) == 2
+    assert main([*TINY, *overrides, f"run.dry={dry}"]) == 2
     error = capsys.readouterr().err
     assert part in error
     assert error.startswith("error: ")
@@ -102,7 +104,7 @@ def test_parallel_sweep_on_an_empty_folder_loses_no_cell(tmp_path: Path) -> None
     assert finished(done) == 4
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["run.dry=true"], ["method.alpha=2"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["method.alpha=2"]])
 def test_the_light_path_imports_neither_torch_nor_mlflow(arguments: list[str], tmp_path: Path) -> None:
     code = (
         "import sys; from bench.cli import main; code = main(sys.argv[1:]);"

@@ -41,7 +41,7 @@ def test_broken_things_are_found_with_a_remedy(capsys: pytest.CaptureFixture[str
     lines = text.splitlines()
     for start in (
         "broken  device",
-        "broken  data      baby",
+        "broken  data      baby:",
         "broken  tracking",
         "warning cache     1 damaged",
     ):
@@ -63,3 +63,27 @@ def test_a_wrong_override_is_one_sentence(capsys: pytest.CaptureFixture[str]) ->
     code, text = examine("dataset=nosuch", capsys=capsys)
     assert code == 1
     assert text.startswith("error: dataset=nosuch")
+
+
+def small_folder(place: Path) -> None:
+    place.mkdir(parents=True)
+    rows = [f"{u}\t{i}\t{x}" for u in range(4) for i, x in ((u, 0), ((u + 1) % 4, 0), ((u + 2) % 4, 1))]
+    rows += [f"{u}\t{(u + 3) % 4}\t2" for u in range(4)]
+    (place / f"{place.name}.inter").write_text("\n".join(["userID\titemID\tx_label", *rows]) + "\n")
+
+
+def test_data_sets_are_looked_for_where_they_are_configured(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Not under their label in ``data_root``: another folder there, or a path outside."""
+    small_folder(tmp_path / "root" / "baby")
+    small_folder(tmp_path / "outside" / "shop")
+    elsewhere = ["dataset=folder", f"dataset.path={tmp_path}/outside/shop", "backbone=lightgcn"]
+    code, text = examine(*elsewhere, f"data_root={tmp_path}/root", capsys=capsys)
+    lines = [line.split(maxsplit=2)[2] for line in text.splitlines() if line.split()[1:2] == ["data"]]
+    assert any(line.startswith("baby: 4 users, 4 items, 8/4/4 pairs") for line in lines), text
+    assert any(line.startswith("shop: 4 users, 4 items, 8/4/4 pairs") for line in lines), text
+    assert f"sports: not there, {tmp_path}/root/sports is no folder" in lines
+    assert "recbole: a layout, whose folder is named with the command" in lines
+    assert any(line.startswith("baby_wide: dataset.widths names") for line in lines), "it reads baby's files"
+    assert code == 1

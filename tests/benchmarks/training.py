@@ -27,7 +27,6 @@ from torch.profiler import ProfilerActivity, profile
 
 from bench.cache.item_graphs import ItemGraphCache
 from bench.cell.workshop import fresh_model
-from bench.config.registry import registry
 from bench.config.schema import Choice
 from bench.config.source import options_of
 from bench.machine.devices import resolve, synchronise
@@ -41,6 +40,7 @@ from models.descent import step
 from models.optimiser import adam
 from tests.benchmarks.processes import ALONE, in_own_process
 from tests.benchmarks.synthetic_scale import GIB, peak_rss
+from tests.registered import TRAINED
 
 MMREC_SECONDS = 65.0
 """MMRec's own MGCN: one epoch at the size of Baby, measured for this project."""
@@ -220,7 +220,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", choices=SIZES, default="baby", help="preset of the three numbers below")
     for name in ("users", "items", "pairs"):
         parser.add_argument(f"--{name}", type=int)
-    parser.add_argument("--backbones", default=",".join(sorted(registry("backbone"))), help="default: all")
+    parser.add_argument("--backbones", default=",".join(TRAINED), help="default: all")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:<n>, mps or auto")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     parser.add_argument("--steps", type=int, default=20, help="timed training steps, over two epochs")

@@ -89,14 +89,14 @@ def _watch_reading(patch: pytest.MonkeyPatch, seen: Observed, change: Change | N
 def _watch_training(patch: pytest.MonkeyPatch, seen: Observed) -> None:
     train, trained = setting_module.train, setting_module.SettingStage._trained
 
-    def noted(self: Any, role: str, data: InteractionData) -> Any:
+    def noted(self: Any, role: str, data: InteractionData, **keys: Any) -> Any:
         seen.trained_on[f"asked {role}"] = data
-        return trained(self, role, data)  # type: ignore[arg-type]
+        return trained(self, role, data, **keys)  # type: ignore[arg-type]
 
-    def spied(model: Recommender, data: InteractionData, *rest: Any) -> Any:
+    def spied(model: Recommender, data: InteractionData, *rest: Any, **named: Any) -> Any:
         role = list(seen.trained_on)[-1].removeprefix("asked ")
         seen.trained_on[role] = data
-        return train(model, data, *rest)
+        return train(model, data, *rest, **named)
 
     patch.setattr(setting_module.SettingStage, "_trained", noted)
     patch.setattr(setting_module, "train", spied)
@@ -118,7 +118,8 @@ def _watch_measuring(patch: pytest.MonkeyPatch, seen: Observed) -> None:
     apply = Measurement.apply
 
     def spied(self: Measurement, model: Recommender, graph: str, gold: Recommender) -> Measured:
-        seen.measured_model, seen.measured_graph = copy.deepcopy(model), graph
+        if seen.measured_model is None:  # what is beside the unlearned model comes after it
+            seen.measured_model, seen.measured_graph = copy.deepcopy(model), graph
         seen.measured_gold = copy.deepcopy(gold)
         return apply(self, model, graph, gold)
 

@@ -17,10 +17,12 @@ from bench.config.registry import load_class, registry
 from models.graph import Propagation
 from tests.bench.machine.clocks import stop_time
 from tests.leakage.observed import Observed, observe
+from tests.registered import ONLY_CLOSED_FORMS
+from tests.unlearning.cells import ASKS_A_SERVER
 from unlearning import REFERENCE_METHODS
 from unlearning.base import Problem, Recorder, UnlearnResult
 
-METHODS = sorted(set(registry("method")) - set(REFERENCE_METHODS))
+METHODS = sorted(set(registry("method")) - {*REFERENCE_METHODS, *ONLY_CLOSED_FORMS, *ASKS_A_SERVER})
 QUICK = ("train.max_epochs=3", "regime.ratio=0.2")
 TRAINS_BACKBONES = ("sisa", "receraser", "ultrare")
 """Methods that train models of their own, whose recorded cost counts, whenever they were trained."""
@@ -171,7 +173,7 @@ def test_contention_of_either_clock_is_marked_and_ignorance_is_not() -> None:
 def test_a_gold_of_before_shares_were_taken_leaves_them_open(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bench.train.loop import TrainingRecord
+    from bench.train.record import TrainingRecord
 
     ran(folder, "graph_only")
     read = TrainingRecord.from_json

@@ -11,7 +11,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from bench.config.registry import load_class, registry
+from bench.config.registry import load_class
 from bench.config.source import options_of
 from bench.train.options import TrainConfig
 from datasets.interactions import InteractionData
@@ -19,6 +19,7 @@ from datasets.requests import DeletionRequest
 from models import BACKBONES
 from models.base import Recommender
 from tests.models.dense import batch_of
+from tests.registered import TRAINED
 from tests.tiny import tiny_data
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -33,7 +34,7 @@ IN_BATCH = {"slmrec"}
 """Backbones whose ranking term sets each user's positive against those of the rest of the batch."""
 CURVED = {"lgmrec", "slmrec"}
 """Backbones whose low temperatures bend the loss within the usual finite difference."""
-BACKBONE_NAMES = sorted(registry("backbone"))
+BACKBONE_NAMES = TRAINED
 every_backbone = pytest.mark.parametrize("name", BACKBONE_NAMES)
 multimodal = pytest.mark.parametrize(
     "name", [name for name in BACKBONE_NAMES if load_class("backbone", name).multimodal]

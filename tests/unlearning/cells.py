@@ -40,6 +40,9 @@ FORMS: dict[str, dict[str, Any]] = {
     "ascent": {"form": "ascent", "epochs": 20, "alpha": 0.8, "reverse_lr": 200.0},
 }
 
+ASKS_A_SERVER = {"cragru"}
+"""Methods that ask a language model: their twin without one stands for them where every method is tested, and
+tests/unlearning/test_cragru.py tests the asking."""
 QUICK: dict[str, dict[str, Any]] = {
     "unlearnrec": {"epochs": 2},
     "gnndelete": {"epochs": 20},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.config.registry import registry
+from tests.registered import TRAINED
 from tests.unlearning.cells import forget_recall, private_copy, problem, same, trained, weights
 from unlearning.distillation import (
     Embeddings,
@@ -60,7 +60,7 @@ def test_a_frozen_teacher_does_not_follow() -> None:
     assert torch.equal(teacher.items, before.items)
 
 
-@pytest.mark.parametrize("backbone", sorted(registry("backbone")))
+@pytest.mark.parametrize("backbone", TRAINED)
 def test_an_untrained_network_knows_nothing_and_leaves_the_original_alone(backbone: str) -> None:
     task = problem("interaction")
     model = private_copy(trained(backbone), task)

@@ -19,7 +19,7 @@ every_variant = pytest.mark.parametrize("name", VARIANTS)
 
 def after(unlearner: UnlearningMethod, task: Problem) -> ShardState:
     """The shards after the request of ``task``."""
-    return retrained_shards(task, Tape(), unlearner.options.shard_epochs, reads_content=False).state
+    return retrained_shards(task, Tape(), unlearner.options.shard_epochs).state
 
 
 def models(state: ShardState) -> dict[str, dict[str, Tensor]]:
@@ -124,6 +124,18 @@ def test_the_answer_does_not_depend_on_the_generator_of_the_request(name: str) -
     torch.rand(11)
     second = served(unlearner, replace(task, generator=torch.Generator().manual_seed(99)))
     assert torch.equal(first.model.scores(torch.arange(40)), second.model.scores(torch.arange(40)))
+
+
+@every_variant
+def test_the_full_graph_is_there_for_who_evaluates_on_it(name: str) -> None:
+    unlearner = variant(name)
+    task, _ = prepared(unlearner)
+    model = served(unlearner, task).model.eval()
+    before = model.scores(torch.arange(40))
+    model.bind(task.full)
+    assert not torch.equal(before, model.scores(torch.arange(40)))
+    model.bind(task.retain)
+    assert torch.equal(before, model.scores(torch.arange(40)))
 
 
 @every_variant

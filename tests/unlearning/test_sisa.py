@@ -52,7 +52,7 @@ def test_each_slice_starts_from_the_checkpoint_before_and_adds_its_pairs() -> No
 def test_withdrawn_content_starts_every_slice_of_a_reader_of_content_anew() -> None:
     unlearner = variant("sisa in slices")
     task, _ = prepared(unlearner, "mgcn", "item")
-    done = retrained_shards(task, Tape(), 6, reads_content=True)
+    done = retrained_shards(task, Tape(), 6)
     assert done.touched == SHARDS
     assert done.trainings == 2 * SHARDS
 

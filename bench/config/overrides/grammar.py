@@ -28,7 +28,7 @@ def parsed(override: str) -> Override:
 def parsed_all(overrides: Sequence[str]) -> list[Override]:
     """Overrides in their order. Raises ``InputError`` for the first that is none."""
     try:
-        return list(OverridesParser.create().parse_overrides(list(overrides)))
+        found = list(OverridesParser.create().parse_overrides(list(overrides)))
     except OverrideParseException as error:
         raise InputError(
             f"{in_short(error.override)} cannot be read as an override: write key=value."
@@ -37,6 +37,10 @@ def parsed_all(overrides: Sequence[str]) -> list[Override]:
         raise InputError(
             f"the overrides cannot be read ({in_short(error)}): write each as key=value."
         ) from error
+    for one in found:
+        if not one.key_or_group:
+            raise InputError(f"{in_short(one.input_line)} names no key: write key=value.")
+    return found
 
 
 def lines(text: str) -> list[list[str]]:

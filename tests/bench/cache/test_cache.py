@@ -13,7 +13,7 @@ from bench.cache.models import ModelCache
 from bench.config.registry import load_class
 from bench.config.source import options_of
 from bench.machine.devices import DeviceInfo
-from bench.train.loop import TrainingRecord
+from bench.train.record import TrainingRecord
 from models.base import Recommender
 from tests.bench.cache.records import edit, rewrite
 from tests.tiny import tiny_data

@@ -165,7 +165,7 @@ def test_item_graphs_are_pruned_by_age_and_not_by_reference(tmp_path: Path) -> N
 def prepared(cache: Path, key: str, days: float = 0.0) -> Path:
     about = {"role": "preparation of unlearnrec", "dataset": "baby", "backbone": {"name": "mgcn"}, "seed": 3}
     store = ContentStore(cache, PREPARED)
-    store.publish(key, Content({"noise": torch.ones(3)}, {"seconds": 1.0, "figures": {}}, about))
+    store.keep(key, Content({"noise": torch.ones(3)}, {"seconds": 1.0, "figures": {}}, about))
     os.utime(store.folder(key), (time.time() - days * 86_400,) * 2)
     return store.folder(key)
 

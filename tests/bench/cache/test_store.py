@@ -105,7 +105,7 @@ def test_a_whole_record_that_its_reader_cannot_use_is_damage(
     facts: dict[str, object], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     things, maker = store(tmp_path), Maker()
-    things.publish("k", Content(maker()[1].tensors, facts, {}))
+    things.keep("k", Content(maker()[1].tensors, facts, {}))
     with caplog.at_level(logging.WARNING):
         assert things.get_or_make("k", read, maker) == (12.5, False)
     assert "it cannot be read (" in caplog.text

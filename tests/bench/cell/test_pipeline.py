@@ -109,6 +109,16 @@ def test_without_a_request_one_model_is_trained_and_measured(tmp_path: Path) -> 
     assert FORGET_RECALL not in metrics
 
 
+def test_without_a_request_shards_are_trained_once_and_measured(tmp_path: Path) -> None:
+    """Whatever serves before any request: its figures are those of shards without a deletion."""
+    cell = planned(tmp_path, "method=receraser", "method.shards=2", "regime=none", "backbone=bpr")
+    run = Store(cell.config.tracking).client.get_run(run_cell(cell))
+    assert len(list((tmp_path / "cache" / "models").iterdir())) == 3
+    assert run.data.tags["note.touched_shards"] == "0"
+    assert run.data.metrics[TEST_RECALL] == run.data.metrics["test_all_users/recall_at_20"]
+    assert {FORGET_RECALL, SPEEDUP}.isdisjoint(run.data.metrics)
+
+
 @pytest.mark.parametrize("given", ["method=tru", "regime.ratio=0.1", "audit=standard"])
 def test_what_does_not_go_with_the_regime_none(tmp_path: Path, given: str) -> None:
     with pytest.raises(InputError, match=r"regime=none|regime\.ratio=0\.1"):

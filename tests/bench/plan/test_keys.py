@@ -10,6 +10,7 @@ import pytest
 from bench.cache.content import canonical, digest
 from bench.config.compose import expand
 from bench.config.schema import CellConfig
+from bench.plan import keys as keys_module
 from bench.plan.keys import CellKeys, cell_keys
 
 
@@ -75,3 +76,28 @@ def test_config_is_frozen() -> None:
     assert isinstance(config, CellConfig)
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.seed = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("kind", "stages"), [("method", {"cell"}), ("backbone", ALL_MODELS), ("audit", set()), ("reader", set())]
+)
+def test_edited_code_changes_the_keys_of_what_it_computes(
+    kind: str, stages: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a method its cells alone, of a reader the data key, of an audit that does not run nothing."""
+    before, plain = dataclasses.asdict(keys()), keys_module.code_digest
+    monkeypatch.setattr(
+        keys_module, "code_digest", lambda of, name: "edited" if of == kind else plain(of, name)
+    )
+    after = dataclasses.asdict(keys())
+    assert {stage for stage in before if before[stage] != after[stage]} == stages
+
+
+def test_edited_code_of_an_audit_changes_the_cells_that_it_audits(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, plain = keys("audit=standard"), keys_module.code_digest
+    monkeypatch.setattr(
+        keys_module, "code_digest", lambda of, name: "edited" if of == "audit" else plain(of, name)
+    )
+    after = keys("audit=standard")
+    assert (after.original, after.gold) == (before.original, before.gold)
+    assert after.cell != before.cell

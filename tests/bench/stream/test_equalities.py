@@ -13,7 +13,7 @@ from bench.cell.setting import CellSetting
 from bench.stream.pipeline import StreamPipeline
 from datasets.streams.composing import union
 from tests.bench.cell.test_pipeline import planned
-from tests.bench.stream.streams import METHODS, QUICK, SPARING, one_shot, stream, without_clocks
+from tests.bench.stream.streams import BACKBONE, METHODS, QUICK, SPARING, one_shot, stream, without_clocks
 
 BATCH = ("stream=users", "stream.count=3", "stream.batch=3", "stream.seed=4")
 ONE = ("regime=user", "regime.count=3", "regime.seed=4")
@@ -33,7 +33,7 @@ def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_stream_of_one_request_is_the_one_shot_cell(method: str, folder: Path) -> None:
-    own = (f"method={method}", "backbone=mgcn", *SPARING.get(method, ()))
+    own = (f"method={method}", f"backbone={BACKBONE.get(method, 'mgcn')}", *SPARING.get(method, ()))
     cell, expected = one_shot(folder, *own, *ONE)
     result, (weights,) = stream(folder, *own, *BATCH)
     assert equal(weights, expected)

@@ -10,13 +10,15 @@ import pytest
 import torch
 
 from bench.cache.models import ModelCache
-from bench.config.registry import load_class, registry
+from bench.config.registry import load_class
 from bench.config.source import options_of
 from bench.machine.seeding import deterministic
 from bench.train.checkpoint import Checkpoint
-from bench.train.loop import TrainingRecord, train
+from bench.train.loop import train
 from bench.train.options import TrainConfig
+from bench.train.record import TrainingRecord
 from models.base import Recommender
+from tests.registered import TRAINED
 from tests.tiny import tiny_data
 
 CONFIG = TrainConfig(max_epochs=5, batch_size=64, patience=1, lr_decay=0.9)
@@ -52,7 +54,7 @@ def scramble() -> None:
     random.seed(97)
 
 
-@pytest.mark.parametrize("name", sorted(registry("backbone")))
+@pytest.mark.parametrize("name", TRAINED)
 def test_stopped_twice_it_is_bit_equal_to_undisturbed(name: str, tmp_path: Path) -> None:
     file = tmp_path / "state.safetensors"
     whole, record = run(name, Stop(None), None)

@@ -14,9 +14,10 @@ from bench.config.compose import expand
 from bench.config.registry import load_class
 from bench.config.source import options_of
 from bench.record.progress import progress
-from bench.train.loop import TrainingRecord, train, train_epoch
+from bench.train.loop import train, train_epoch
 from bench.train.objective import compiler_errors
 from bench.train.options import TrainConfig
+from bench.train.record import TrainingRecord
 from datasets.errors import InputError
 from datasets.sampling import Batch
 from models.base import Recommender
