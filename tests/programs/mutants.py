@@ -42,6 +42,34 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "a request leaves kept answers of those it touches",
+        "unlearning/llm/kept.py",
+        "                file.unlink(missing_ok=True)\n            gone",
+        "                pass\n            gone",
+        ("tests/unlearning/llm/test_kept.py",),
+    ),
+    Mutant(
+        "a server's Retry-After is ignored",
+        "unlearning/llm/http.py",
+        "if wanted is not None:",
+        "if False:",
+        ("tests/unlearning/llm/test_http.py",),
+    ),
+    Mutant(
+        "retrieval sees the full history",
+        "unlearning/cragru.py",
+        "RetainedHistory(retain)",
+        "RetainedHistory(problem.full)",
+        ("tests/unlearning/test_cragru.py",),
+    ),
+    Mutant(
+        "lists without an answer are not counted",
+        "unlearning/rag/reranker.py",
+        "self._fallbacks = before + count",
+        "pass",
+        ("tests/unlearning/test_cragru.py",),
+    ),
+    Mutant(
         "gold is trained on the full data",
         "bench/cell/setting.py",
         'self.graphs.attach(read if role == "original" else request.apply(read))',
