@@ -110,6 +110,10 @@ class CRAGRU(UnlearningMethod):
     """Retained history, retrieval, a language model."""
 
     Options: ClassVar[type] = CRAGRUOptions
+    no_stream: ClassVar[str] = (
+        "its lists belong to the users and to the history of one request, and what serving them took is not "
+        "summed over several"
+    )
     options: Any
 
     def check(self, model: Recommender) -> None:

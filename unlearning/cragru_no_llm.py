@@ -33,6 +33,10 @@ class CRAGRUNoLLM(CRAGRU):
     """Retained history, retrieval, similarity."""
 
     Options: ClassVar[type] = CRAGRUNoLLMOptions
+    no_stream: ClassVar[str] = (
+        "its lists belong to the users and to the history of one request, and what serving them took is not "
+        "summed over several"
+    )
 
     def check(self, model: Recommender) -> None:
         """It works on every backbone."""
