@@ -98,7 +98,8 @@ class SensitiveStream(Stream):
                     f"stream.count={count} is more than the {len(users)} users who have a training pair with "
                     "the category: ask for fewer."
                 )
-            return users[:count]
+            first: Tensor = users[:count]
+            return first
         wanted = int((ratio or 0.0) * pairs)
         if wanted == 0:
             raise InputError(
@@ -111,7 +112,8 @@ class SensitiveStream(Stream):
                 "lower it, or choose a larger category."
             )
         reached = own.cumsum(0)
-        return users[: int((reached < wanted).sum()) + 1]
+        whole: Tensor = users[: int((reached < wanted).sum()) + 1]
+        return whole
 
     def _items(self, data: InteractionData) -> Tensor:
         """Ids of the category [I], on the CPU."""
