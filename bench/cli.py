@@ -24,9 +24,9 @@ from bench.disk.locks import held
 from bench.disk.space import is_disk_full
 from bench.machine.process import prepare_process
 from bench.machine.signals import exit_code, stopping
-from bench.plan.dry import print_plan
-from bench.plan.planner import PlannedCell, Planner
-from bench.plan.rehearsal import rehearse
+from bench.planning.dry import print_plan
+from bench.planning.planner import PlannedCell, Planner
+from bench.planning.rehearsal import rehearse
 from bench.record.local import spool
 from bench.record.local.faults import StoreAway
 from bench.record.local.reach import require

@@ -29,8 +29,8 @@ from bench.machine.process import (
     is_intel,
     prepare_process,
 )
-from bench.plan.dataset import reader_of, summary_of
-from bench.plan.keys import data_key, used_data_key
+from bench.planning.dataset import reader_of, summary_of
+from bench.planning.keys import data_key, used_data_key
 from bench.record.names import KIND_TAG
 from datasets.errors import InputError
 

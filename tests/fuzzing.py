@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from bench.config.compose import _compose as composed
 from bench.config.compose import expand, plain
 from bench.config.schema import CONFIG_DIR
-from bench.plan.dataset import read_checked
-from bench.plan.request import draw
+from bench.planning.dataset import read_checked
+from bench.planning.request import draw
 from datasets.errors import InputError
 from datasets.folder import Folder, FolderOptions
 from datasets.interactions import to_torch

@@ -21,8 +21,8 @@ from bench.machine.devices import describe
 from bench.machine.seeding import derive, deterministic
 from bench.machine.timing import Stopwatch
 from bench.measure.yardstick import Measured, Measurement
-from bench.plan.planner import PlannedCell
-from bench.plan.request import regime_of
+from bench.planning.planner import PlannedCell
+from bench.planning.request import regime_of
 from bench.record.names import (
     BASE_SECONDS_PER_LIST,
     BREAK_EVEN,

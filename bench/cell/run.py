@@ -22,9 +22,9 @@ from bench.machine.process import differing_products
 from bench.machine.seeding import deterministic
 from bench.measure.evaluate import evaluating
 from bench.measure.lists import LISTS_FILE
-from bench.plan.code import code_of
-from bench.plan.dataset import reader_of
-from bench.plan.planner import PlannedCell
+from bench.planning.code import code_of
+from bench.planning.dataset import reader_of
+from bench.planning.planner import PlannedCell
 from bench.record.local.faults import StoreAway
 from bench.record.local.parameters import parameters
 from bench.record.names import (

@@ -16,10 +16,10 @@ from bench.cache.models import CachedModel, ModelCache
 from bench.cell.workshop import fresh_model
 from bench.config.schema import CellConfig, as_json
 from bench.machine.devices import resolve, share_threads
-from bench.plan.dataset import in_words, read_checked, reader_of
-from bench.plan.keys import gold_key
-from bench.plan.planner import PlannedCell
-from bench.plan.request import content_of, draw
+from bench.planning.dataset import in_words, read_checked, reader_of
+from bench.planning.keys import gold_key
+from bench.planning.planner import PlannedCell
+from bench.planning.request import content_of, draw
 from bench.record.progress import phase, progress
 from bench.train.loop import train
 from bench.train.record import TrainingRecord

@@ -29,8 +29,8 @@ from bench.machine.devices import describe
 from bench.machine.seeding import generator, seed_everything
 from bench.machine.timing import Stopwatch
 from bench.measure.targets import measured_users
-from bench.plan.keys import prepared_key
-from bench.plan.planner import PlannedCell
+from bench.planning.keys import prepared_key
+from bench.planning.planner import PlannedCell
 from bench.train.loop import warm_up
 from bench.train.objective import matmul_precision
 from datasets.errors import place

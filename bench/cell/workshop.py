@@ -21,7 +21,7 @@ from bench.config.source import code_digest
 from bench.machine.devices import describe
 from bench.machine.seeding import derive, seed_everything
 from bench.machine.timing import Stopwatch
-from bench.plan.code import stage_digest
+from bench.planning.code import stage_digest
 from bench.record.progress import progress
 from bench.train.loop import train
 from bench.train.options import TrainConfig

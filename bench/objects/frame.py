@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.config.overrides.stated import GROUPS
-from bench.plan.planner import PlannedCell
+from bench.planning.planner import PlannedCell
 
 
 def row_of(cell: PlannedCell, with_figures: bool) -> dict[str, Any]:

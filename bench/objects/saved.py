@@ -25,7 +25,7 @@ from bench.cell.workshop import fresh_model
 from bench.config.registry import load_class
 from bench.config.schema import CellConfig, parse_cell
 from bench.measure.evaluate import ranked_lists
-from bench.plan.planner import Planner
+from bench.planning.planner import Planner
 from bench.record.names import MODEL_CELL, MODEL_CLASS_TAG, MODEL_EMBEDDINGS, MODEL_FOLDER, MODEL_WEIGHTS
 from datasets.errors import InputError
 from datasets.interactions import InteractionData

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 CELL_KEY_TAG = "lethe.cell_key"
 CODE_TAG = "lethe.code."
-"""Of cells, before the name of a part: digest of its code (``bench/plan/code.py``)."""
+"""Of cells, before the name of a part: digest of its code (``bench/planning/code.py``)."""
 DATA_KEY_TAG, REQUEST_KEY_TAG, GOLD_KEY_TAG = "lethe.data_key", "lethe.request_key", "lethe.gold_key"
 """Of cells: keys of the data set, of the deletion request, and of the gold model they are held against."""
 RECORD_TAG = "lethe.record"

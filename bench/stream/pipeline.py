@@ -25,7 +25,7 @@ from bench.machine.devices import peak_memory, reset_peak_memory
 from bench.machine.seeding import deterministic
 from bench.machine.timing import Stopwatch
 from bench.measure.yardstick import Measured
-from bench.plan.planner import PlannedCell
+from bench.planning.planner import PlannedCell
 from bench.record.progress import phase
 from bench.stream.kept import KeptStream, SoFar
 from bench.stream.served import Served, latency, spent_on

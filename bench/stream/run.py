@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.cell.run import announce, counts_of, keep, named, recorded, train_model, training_metrics
 from bench.measure.lists import LISTS_FILE
-from bench.plan.planner import PlannedCell
+from bench.planning.planner import PlannedCell
 from bench.record.names import HEADLINES, NOT_APPLICABLE_TAG, REQUEST_FILE
 from bench.record.progress import phase
 from bench.record.sending import Recording

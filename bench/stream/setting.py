@@ -9,8 +9,8 @@ from torch import Tensor
 
 from bench.cache.models import CachedModel
 from bench.cell.setting import CellSetting, RequestSetting, SettingStage
-from bench.plan.planner import PlannedCell
-from bench.plan.request import stream_of
+from bench.planning.planner import PlannedCell
+from bench.planning.request import stream_of
 from datasets.interactions import InteractionData
 from datasets.requests import DeletionRequest
 from datasets.streams.composing import union

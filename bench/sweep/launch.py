@@ -20,7 +20,7 @@ from hydra.plugins.launcher import Launcher
 from bench.arguments import run_application
 from bench.config.compose import CONFIG_DIR, CONFIG_NAME
 from bench.config.schema import CellConfig
-from bench.plan.planner import PlannedCell
+from bench.planning.planner import PlannedCell
 from bench.sweep.planned import PlannedSweep, Task
 from datasets.errors import InputError
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from bench.cache.care import LOCK, remove_leftovers
 from bench.config.overrides.stated import distinguishing
 from bench.disk.locks import held_if_free, remove_free
-from bench.plan.planner import ON_THIS_MACHINE, PlannedCell, Planner
+from bench.planning.planner import ON_THIS_MACHINE, PlannedCell, Planner
 from bench.record.finished import recorded
 from bench.record.local import spool
 from bench.record.local.database import is_local, path_of
@@ -274,7 +274,7 @@ def _not_hydra(overrides: Sequence[str]) -> list[str]:
 
 def _fixed_device(cells: Sequence[PlannedCell]) -> list[str]:
     """``device=auto`` is settled here for workers elsewhere: the keys of the plan depend on it."""
-    from bench.plan.planner import device_type
+    from bench.planning.planner import device_type
 
     config = cells[0].config
     if config.launch.name in ON_THIS_MACHINE or config.device != "auto":

@@ -30,8 +30,8 @@ from bench.config.schema import CONFIG_DIR, CellConfig, build
 from bench.config.space import search_space
 from bench.machine.process import prepare_process
 from bench.machine.signals import exit_code, stopping
-from bench.plan.planner import Planner
-from bench.plan.rehearsal import rehearse
+from bench.planning.planner import Planner
+from bench.planning.rehearsal import rehearse
 from bench.record.local.faults import StoreAway
 from bench.record.local.reach import require
 from bench.tune.loop import TuneConfig, Tuning

@@ -20,8 +20,8 @@ from bench.config.schema import Choice, build
 from bench.config.source import options_of
 from bench.config.space import Space
 from bench.measure.selection import DIVERGED_LOSS, Candidate, Rule, Selected, Target, loss, select
-from bench.plan.keys import target_key, trial_key
-from bench.plan.planner import PlannedCell, with_seed
+from bench.planning.keys import target_key, trial_key
+from bench.planning.planner import PlannedCell, with_seed
 from bench.tune.record import RecordedTrial, Trial
 from bench.tune.suggest import SamplerName, Suggester
 

@@ -18,7 +18,7 @@ from bench.disk.locks import held
 from bench.disk.space import require_space
 from bench.machine.devices import describe
 from bench.measure.selection import Figures, Selected, Target
-from bench.plan.keys import repair_identity
+from bench.planning.keys import repair_identity
 from bench.record.local.parameters import parameters
 from bench.record.local.spool import lock_of
 from bench.record.names import KIND_TAG, TARGET_KEY_TAG, TRIAL_KEY_TAG, TUNED_RULE_TAG

@@ -29,7 +29,7 @@ from bench.config.source import options_of
 from bench.machine.seeding import deterministic
 from bench.measure.selection import Figures, Rule, Target, target_of
 from bench.measure.yardstick import Measurement
-from bench.plan.planner import PlannedCell
+from bench.planning.planner import PlannedCell
 from bench.record.names import FORGET_RECALL, VALID_RECALL
 from bench.record.progress import phase
 from bench.tune.record import Trial

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.disk.files import write_json, write_text
 from bench.objects.saved import SavedModel, download
-from bench.plan.dataset import reader_of
+from bench.planning.dataset import reader_of
 from bench.record.names import MODEL_CLASS_TAG
 from datasets.errors import InputError
 from results.deletion.facts import facts_of, ids_of

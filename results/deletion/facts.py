@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bench.objects.saved import SavedModel
-from bench.plan.dataset import reader_of
+from bench.planning.dataset import reader_of
 from bench.record.names import (
     CELL_KEY_TAG,
     CODE_TAG,

@@ -1,9 +1,10 @@
 """What a row may average: runs of one data set and one code of the method, nothing else in silence.
 
-Runs carry the keys of their data and request and digests of the code that made them (``bench.plan.code``). A
-method's (or backbone's) own code is one in every row: today's where a run has it, else that of the latest
-run; runs of other code are left out and counted. Code of the harness may differ within a row: runs of
-today's are preferred, and what is left of other code is flagged. Data that differ are refused.
+Runs carry the keys of their data and request and digests of the code that made them
+(``bench.planning.code``). A method's (or backbone's) own code is one in every row: today's where a run has
+it, else that of the latest run; runs of other code are left out and counted. Code of the harness may differ
+within a row: runs of today's are preferred, and what is left of other code is flagged. Data that differ are
+refused.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from bench.config.tuned import REMARKS
-from bench.plan.code import AUDIT, audit_part, code_today
+from bench.planning.code import AUDIT, audit_part, code_today
 from bench.record.names import CODE_TAG, DATA_KEY_TAG, REQUEST_KEY_TAG, TUNED_REMARKS_TAG
 from datasets.errors import InputError
 from results.runs.frame import CellRun

@@ -12,7 +12,7 @@ from time import process_time
 
 import torch
 
-from bench.plan.request import draw
+from bench.planning.request import draw
 from datasets.interactions import to_torch
 from datasets.request_options import RequestOptions
 from datasets.synthetic import Synthetic, SyntheticOptions

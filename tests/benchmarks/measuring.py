@@ -22,7 +22,7 @@ import torch  # noqa: E402
 
 from bench.measure.evaluate import evaluate_split  # noqa: E402
 from bench.measure.yardstick import Measurement  # noqa: E402
-from bench.plan.request import draw  # noqa: E402
+from bench.planning.request import draw  # noqa: E402
 from datasets.interactions import InteractionData  # noqa: E402
 from datasets.pairs import PairIndex  # noqa: E402
 from datasets.request_options import RequestOptions  # noqa: E402

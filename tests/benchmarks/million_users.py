@@ -25,7 +25,7 @@ import torch
 import yaml
 
 from bench.measure.evaluate import evaluate_split, evaluating
-from bench.plan.request import draw
+from bench.planning.request import draw
 from bench.train.loop import warm_up
 from bench.train.objective import objective_of
 from datasets.interactions import InteractionData, to_torch

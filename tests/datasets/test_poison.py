@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from bench.config.compose import expand
-from bench.plan.dataset import reader_of
-from bench.plan.keys import data_key
-from bench.plan.request import draw
+from bench.planning.dataset import reader_of
+from bench.planning.keys import data_key
+from bench.planning.request import draw
 from datasets.errors import InputError
 from datasets.interactions import RawDataset, to_torch
 from datasets.poison import Injection, inject

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.plan.request import draw, regime_of
+from bench.planning.request import draw, regime_of
 from datasets.errors import InputError
 from datasets.id_maps import IdMap, IdMaps
 from datasets.interactions import InteractionData

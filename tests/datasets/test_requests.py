@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.plan.request import draw, regime_of
+from bench.planning.request import draw, regime_of
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from datasets.item_graphs import item_graph, knn_graph

@@ -20,7 +20,7 @@ from bench.cell import setting as setting_module
 from bench.cell.pipeline import CellPipeline, CellResult
 from bench.config.registry import load_class
 from bench.measure.yardstick import Measured, Measurement
-from bench.plan.planner import PlannedCell
+from bench.planning.planner import PlannedCell
 from datasets.interactions import InteractionData, RawDataset
 from models.base import Recommender
 from tests.bench.cell.test_pipeline import planned

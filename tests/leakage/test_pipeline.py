@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from bench.cache.models import ModelCache
 from bench.config.registry import registry
-from bench.plan.request import draw
+from bench.planning.request import draw
 from datasets.interactions import InteractionData, RawDataset
 from datasets.sampling import TripleSampler
 from tests.leakage.observed import Observed, bound_outputs, keys, moved_pairs, observe, outputs

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.plan.request import draw
+from bench.planning.request import draw
 from datasets.interactions import InteractionData, to_torch
 from datasets.pairs import PairIndex
 from datasets.request_options import RequestOptions

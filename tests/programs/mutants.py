@@ -189,10 +189,10 @@ MUTANTS = (
     ),
     Mutant(
         "held-out pairs of users without a training pair stay",
-        "bench/plan/dataset.py",
+        "bench/planning/dataset.py",
         "return without_cold_users(_checked(reader), reader.name)",
         "return _checked(reader)",
-        ("tests/bench/plan/test_cold_users.py",),
+        ("tests/bench/planning/test_cold_users.py",),
     ),
     Mutant(
         "fixed epochs select an epoch nevertheless",
@@ -305,17 +305,17 @@ MUTANTS = (
     ),
     Mutant(
         "gold's key forgets the request",
-        "bench/plan/keys.py",
+        "bench/planning/keys.py",
         'else digest("model", {"data": data, "request": request, **backbone})',
         'else digest("model", {"data": data, "role": "gold", **backbone})',
-        ("tests/bench/plan/test_keys.py",),
+        ("tests/bench/planning/test_keys.py",),
     ),
     Mutant(
         "a cell's key forgets the code of its method",
-        "bench/plan/keys.py",
+        "bench/planning/keys.py",
         '"code": code_digest("method", config.method.name),\n            "evaluate"',
         '"evaluate"',
-        ("tests/bench/plan/test_keys.py",),
+        ("tests/bench/planning/test_keys.py",),
     ),
     Mutant(
         "per-user arrays are those of another split",

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import product
 
-from bench.plan.code import STAGES, code_today
+from bench.planning.code import STAGES, code_today
 from bench.record.names import CODE_TAG, FORGET_RECALL, RETAIN_RECALL, SPEEDUP, TEST_RECALL
 from results.names.headlines import LIST_EXCESS
 from results.runs.frame import CellRun

@@ -11,7 +11,7 @@ from torch import Tensor
 from bench.config.compose import expand_each
 from bench.config.schema import CellConfig, TrackingConfig
 from bench.measure.lists import DEPTH, LISTS_FILE
-from bench.plan.code import code_of
+from bench.planning.code import code_of
 from bench.record.local.parameters import parameters
 from bench.record.names import CELL_KEY_TAG, CODE_TAG, DATA_KEY_TAG, KIND_TAG, REQUEST_KEY_TAG
 from bench.record.store import Store

@@ -13,8 +13,8 @@ import torch
 
 from bench.cell.pipeline import CellPipeline
 from bench.cell.run import run_cell
-from bench.plan.dry import forecasts
-from bench.plan.planner import PlannedCell
+from bench.planning.dry import forecasts
+from bench.planning.planner import PlannedCell
 from bench.record.store import Store
 from datasets.errors import InputError
 from tests.bench.cell.test_pipeline import planned

@@ -14,7 +14,7 @@ import torch
 from bench.audits.base import AuditContext
 from bench.cell.workshop import fresh_model
 from bench.config.schema import Choice
-from bench.plan.request import draw
+from bench.planning.request import draw
 from bench.record.progress import progress
 from bench.train.loop import train
 from bench.train.options import TrainConfig

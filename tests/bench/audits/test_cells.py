@@ -9,9 +9,9 @@ import pytest
 
 from bench.cell.run import run_cell
 from bench.config.compose import expand
-from bench.plan.keys import CellKeys, cell_keys
-from bench.plan.planner import PlannedCell, Planner
-from bench.plan.rehearsal import rehearse
+from bench.planning.keys import CellKeys, cell_keys
+from bench.planning.planner import PlannedCell, Planner
+from bench.planning.rehearsal import rehearse
 from bench.record.local.parameters import parameters
 from bench.record.store import Store
 from datasets.errors import InputError

@@ -25,7 +25,7 @@ from bench.config.registry import load_class, registry
 from bench.config.schema import Choice
 from bench.config.source import options_of
 from bench.measure.evaluate import evaluating
-from bench.plan.request import draw
+from bench.planning.request import draw
 from bench.train.options import TrainConfig
 from datasets.errors import InputError
 from datasets.request_options import RequestOptions

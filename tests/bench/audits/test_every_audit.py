@@ -20,7 +20,7 @@ from bench.config.registry import load_class, registry
 from bench.config.schema import as_json
 from bench.config.source import options_of
 from bench.measure.targets import measured_users
-from bench.plan.planner import Planner
+from bench.planning.planner import Planner
 from bench.record.store import Store
 from models.base import Recommender, Scorer
 from models.bpr import BPR, BPROptions

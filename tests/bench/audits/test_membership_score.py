@@ -13,7 +13,7 @@ from bench.audits.membership.attack import cross_fitted
 from bench.audits.membership.score import MembershipScore
 from bench.audits.options import MembershipOptions
 from bench.config.registry import load_class
-from bench.plan.request import draw
+from bench.planning.request import draw
 from bench.train.options import TrainConfig
 from datasets.errors import InputError
 from datasets.interactions import InteractionData, to_torch

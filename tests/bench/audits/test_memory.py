@@ -18,7 +18,7 @@ from bench.cell.workshop import fresh_model
 from bench.config.schema import Choice
 from bench.config.source import options_of
 from bench.measure.evaluate import evaluating
-from bench.plan.request import draw
+from bench.planning.request import draw
 from bench.train.options import TrainConfig
 from datasets.errors import InputError
 from datasets.interactions import InteractionData

@@ -21,7 +21,7 @@ from bench.audits.options import MembershipOptions
 from bench.config.registry import load_class, registry
 from bench.config.source import options_of
 from bench.measure.yardstick import Measurement
-from bench.plan.request import draw
+from bench.planning.request import draw
 from datasets.interactions import InteractionData
 from datasets.request_options import RequestOptions
 from models.capabilities import reason_against

@@ -16,7 +16,7 @@ from bench.cache.item_graphs import ItemGraphCache, neighbours_of
 from bench.config.registry import load_class
 from bench.config.schema import Choice
 from bench.config.source import options_of
-from bench.plan.request import draw
+from bench.planning.request import draw
 from datasets.interactions import InteractionData
 from datasets.item_graphs import item_graph, knn_graph
 from datasets.request_options import RequestOptions

@@ -13,8 +13,8 @@ import torch
 from bench.cache.prepared import Prepared, PreparedCache, preparing
 from bench.cell.pipeline import CellPipeline, CellResult
 from bench.config.compose import expand
-from bench.plan import keys
-from bench.plan.planner import PlannedCell, Planner
+from bench.planning import keys
+from bench.planning.planner import PlannedCell, Planner
 from models.base import Recommender
 from tests.bench.cells import TINY
 from unlearning.base import PreparedState, Problem, Recorder, Setting, UnlearnResult

@@ -12,7 +12,7 @@ from bench.cell.run import run_cell
 from bench.cell.unlearn import UnlearningDiverged
 from bench.config.compose import expand
 from bench.measure.lists import LISTS_FILE
-from bench.plan.planner import PlannedCell, Planner
+from bench.planning.planner import PlannedCell, Planner
 from bench.record.names import FORGET_RECALL, HEADLINES, REQUEST_FILE, SPEEDUP, TEST_RECALL
 from bench.record.store import Store
 from datasets.errors import InputError

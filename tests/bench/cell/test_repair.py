@@ -13,8 +13,8 @@ import torch
 from bench.cell.pipeline import CellPipeline, CellResult
 from bench.cell.repair import repair_stage
 from bench.config.compose import expand
-from bench.plan.keys import CellKeys, cell_keys
-from bench.plan.planner import Planner
+from bench.planning.keys import CellKeys, cell_keys
+from bench.planning.planner import Planner
 from bench.record.local.parameters import parameters
 from bench.train.options import RepairConfig
 from datasets.errors import InputError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bench.cell.run import _tags
 from bench.config.compose import expand
-from bench.plan.code import code_of
-from bench.plan.planner import Planner
+from bench.planning.code import code_of
+from bench.planning.planner import Planner
 from bench.record.names import CELL_KEY_TAG, CODE_TAG, DATA_KEY_TAG, GOLD_KEY_TAG, REQUEST_KEY_TAG
 
 

@@ -11,7 +11,7 @@ import pytest
 from bench.cell.setting import SettingStage
 from bench.cell.unlearn import Unlearned, UnlearnStage, WrongResult
 from bench.config.compose import expand
-from bench.plan.planner import Planner
+from bench.planning.planner import Planner
 from models.base import Recommender
 from tests.bench.cells import TINY
 from unlearning.base import Problem, Recorder, UnlearnResult

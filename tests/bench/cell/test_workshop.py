@@ -16,8 +16,8 @@ from bench.cell.run import run_cell
 from bench.cell.workshop import CellWorkshop, content_of, scheduled
 from bench.config.compose import expand
 from bench.machine.timing import Stopwatch
-from bench.plan.planner import PlannedCell, Planner
-from bench.plan.request import draw
+from bench.planning.planner import PlannedCell, Planner
+from bench.planning.request import draw
 from bench.record.store import Store
 from datasets.interactions import InteractionData
 from tests.bench.cells import TINY

@@ -13,7 +13,7 @@ from bench.config.overrides.stated import (
     stated_options,
     variant_of,
 )
-from bench.plan.planner import Planner
+from bench.planning.planner import Planner
 
 
 def test_options_are_told_and_labels_and_places_are_not() -> None:

@@ -23,7 +23,7 @@ from bench.config.tuned import (
     tuned_file,
     write_tuned,
 )
-from bench.plan.keys import cell_keys
+from bench.planning.keys import cell_keys
 from bench.record.names import (
     TUNED_REMARKS_TAG,
     TUNED_RULE_TAG,

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from bench.cache.models import ModelCache
 from bench.cell.run import run_cell
 from bench.config.compose import expand
-from bench.plan.planner import Planner
+from bench.planning.planner import Planner
 
 
 @pytest.mark.parametrize("backbone", ["lightgcn", "mgcn"])

@@ -8,7 +8,7 @@ import torch
 from bench.config.registry import load_class
 from bench.config.source import options_of
 from bench.measure.yardstick import Measurement
-from bench.plan.request import draw
+from bench.planning.request import draw
 from datasets.request_options import RequestOptions
 from models.base import Recommender
 from tests.tiny import tiny_data

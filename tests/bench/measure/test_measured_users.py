@@ -10,7 +10,7 @@ import torch
 from bench.cell.pipeline import break_even_lists, intervals
 from bench.measure.targets import measured_users, pairs_of
 from bench.measure.yardstick import Measurement
-from bench.plan.request import draw
+from bench.planning.request import draw
 from datasets.interactions import InteractionData
 from datasets.request_options import RequestOptions
 from models.base import Recommender, Scorer

@@ -18,7 +18,7 @@ from bench.measure import one_pass
 from bench.measure.lists import FORGOTTEN, OTHER, TOUCHED
 from bench.measure.targets import Candidates
 from bench.measure.yardstick import Measurement, listed_users
-from bench.plan.request import draw
+from bench.planning.request import draw
 from datasets.interactions import InteractionData
 from datasets.request_options import RequestOptions
 from models.base import Recommender, Scorer

@@ -9,7 +9,7 @@ import pytest
 
 from bench.cli import main
 from bench.config.compose import expand
-from bench.plan.planner import Planner
+from bench.planning.planner import Planner
 from bench.sweep import launch
 from bench.sweep.launch import check_launcher, model_jobs
 from datasets.errors import InputError

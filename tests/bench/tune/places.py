@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.config.compose import expand
-from bench.plan.planner import PlannedCell, Planner
+from bench.planning.planner import PlannedCell, Planner
 from tests.bench.cells import TINY
 
 

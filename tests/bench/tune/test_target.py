@@ -13,7 +13,7 @@ import yaml
 from bench.cell.run import run_cell
 from bench.config.tuned import tuned_file
 from bench.measure.selection import Figures, Rule
-from bench.plan.planner import PlannedCell, with_seed
+from bench.planning.planner import PlannedCell, with_seed
 from bench.record.names import FORGET_RECALL, VALID_RECALL
 from bench.record.store import Store
 from bench.tune.__main__ import main, prepared

@@ -20,7 +20,7 @@ from bench.config.source import code_digest, options_of
 from bench.config.space import SearchOption, search_space
 from bench.config.tuned import setting_digest, tuned_file
 from bench.measure.selection import Figures, Rule, Target
-from bench.plan.planner import PlannedCell
+from bench.planning.planner import PlannedCell
 from bench.record.names import FORGET_RECALL, VALID_RECALL
 from bench.record.store import Store
 from bench.tune import run as tune_run

@@ -16,8 +16,8 @@ import yaml
 from bench.config import registry as registry_module
 from bench.config.compose import expand
 from bench.config.registry import load_class, registry
-from bench.plan.dataset import read_checked, reader_of
-from bench.plan.request import draw, regime_of
+from bench.planning.dataset import read_checked, reader_of
+from bench.planning.request import draw, regime_of
 from datasets.errors import InputError
 from datasets.interactions import to_torch
 from datasets.poison import PoisonedReader

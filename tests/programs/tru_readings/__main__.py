@@ -24,8 +24,8 @@ from pathlib import Path
 from bench.config.compose import expand_grid
 from bench.config.overrides.stated import stated_options
 from bench.disk.files import write_text
-from bench.plan.planner import PlannedCell, Planner
-from bench.plan.rehearsal import rehearse
+from bench.planning.planner import PlannedCell, Planner
+from bench.planning.rehearsal import rehearse
 from datasets.errors import InputError
 
 DONE, NOTHING, USER_ERROR, INTERRUPTED = 0, 1, 2, 130

@@ -19,8 +19,8 @@ from bench.config.source import code_digest, options_of
 from bench.disk.locks import held, lock_file
 from bench.disk.space import require_space
 from bench.machine.devices import describe
-from bench.plan.keys import trial_key
-from bench.plan.planner import PlannedCell
+from bench.planning.keys import trial_key
+from bench.planning.planner import PlannedCell
 from bench.record.names import FORGET_RECALL, TRIAL_KEY_TAG, VALID_RECALL
 from bench.record.progress import reporting
 from bench.record.store import Store

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bench.config.compose import expand
-from bench.plan.dataset import in_words, read_checked, reader_of
-from bench.plan.planner import PlannedCell, Planner
+from bench.planning.dataset import in_words, read_checked, reader_of
+from bench.planning.planner import PlannedCell, Planner
 
 USERS, ITEMS = 30, 12
 HEADER = "userID\titemID\tx_label"
@@ -42,7 +42,7 @@ def test_they_are_dropped_counted_and_part_of_the_key(
     assert (summary.valid_of_cold_users, summary.test_of_cold_users) == (4, 4)
     assert (summary.valid, summary.test, summary.users_without_train) == (33, 33, 1)
     assert "the users' 4 / 4 held-out pairs are dropped" in in_words("shop", summary)
-    monkeypatch.setattr("bench.plan.planner.used_data_key", lambda key, summary: key)
+    monkeypatch.setattr("bench.planning.planner.used_data_key", lambda key, summary: key)
     assert Planner().plan(cell.config).keys.data != cell.keys.data
 
 
@@ -51,5 +51,5 @@ def test_data_without_them_keep_their_key_and_say_nothing(
 ) -> None:
     cell = planned(tmp_path, cold=False)
     assert "dropped" not in in_words("shop", cell.summary)
-    monkeypatch.setattr("bench.plan.planner.used_data_key", lambda key, summary: key)
+    monkeypatch.setattr("bench.planning.planner.used_data_key", lambda key, summary: key)
     assert Planner().plan(cell.config).keys.data == cell.keys.data

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from bench.config.schema import CellConfig
 from bench.machine.hardware import hardware_name
-from bench.plan.planner import PlannedCell, device_type, forecast_of
+from bench.planning.planner import PlannedCell, device_type, forecast_of
 from bench.record.local import database
 from bench.record.names import KIND_TAG
 

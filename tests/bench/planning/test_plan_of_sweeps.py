@@ -11,8 +11,8 @@ from hydra import initialize_config_dir
 from bench.config.compose import CONFIG_DIR, _compose, _Composer, expand, plain
 from bench.config.schema import CellConfig
 from bench.machine.hardware import processor_name
-from bench.plan.dry import Estimator, readable
-from bench.plan.planner import PlannedCell, Planner
+from bench.planning.dry import Estimator, readable
+from bench.planning.planner import PlannedCell, Planner
 from bench.record.finished import Record
 from bench.record.store import Store
 from tests.bench.cells import TINY

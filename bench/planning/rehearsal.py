@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bench.config.registry import load_class
 from bench.config.schema import CellConfig
-from bench.plan.dataset import read_checked, reader_of
-from bench.plan.planner import ON_THIS_MACHINE, PlannedCell
-from bench.plan.request import asked
+from bench.planning.dataset import read_checked, reader_of
+from bench.planning.planner import ON_THIS_MACHINE, PlannedCell
+from bench.planning.request import asked
 
 if TYPE_CHECKING:
     from datasets.interactions import InteractionData

@@ -9,8 +9,8 @@ import pytest
 
 from bench.config import source
 from bench.config.compose import expand
-from bench.plan.code import code_of, code_today, stage_digest
-from bench.plan.keys import cell_keys
+from bench.planning.code import code_of, code_today, stage_digest
+from bench.planning.keys import cell_keys
 
 (CONFIG,) = expand(["audit=full", "repair=short", "method=reset", "backbone=lightgcn"], False)
 AUDITS = {part for part in code_of(CONFIG) if part.startswith("audit.")}
@@ -57,7 +57,7 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
         ("models.lightgcn", {"backbone"}),
         ("bench.record.store", set()),
         ("bench.sweep.sweep", set()),
-        ("bench.plan.planner", set()),
+        ("bench.planning.planner", set()),
     ],
 )
 def test_an_edit_reaches_the_parts_that_it_computes(module: str, reached: set[str], edit: Edit) -> None:

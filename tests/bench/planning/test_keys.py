@@ -10,8 +10,8 @@ import pytest
 from bench.cache.content import canonical, digest
 from bench.config.compose import expand
 from bench.config.schema import CellConfig
-from bench.plan import keys as keys_module
-from bench.plan.keys import CellKeys, cell_keys
+from bench.planning import keys as keys_module
+from bench.planning.keys import CellKeys, cell_keys
 
 
 def keys(*overrides: str, data: str = "data", request_file: str = "") -> CellKeys:

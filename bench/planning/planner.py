@@ -21,9 +21,9 @@ from bench.config.schema import CellConfig
 from bench.config.source import class_constant
 from bench.config.tuned import tuned_remarks
 from bench.disk.owned import claim
-from bench.plan.dataset import read_checked, reader_of, summary_of
-from bench.plan.keys import CellKeys, cell_keys, data_key, request_key, used_data_key
-from bench.plan.request import Outline, outline, regime_of, request_checksum, stream_of
+from bench.planning.dataset import read_checked, reader_of, summary_of
+from bench.planning.keys import CellKeys, cell_keys, data_key, request_key, used_data_key
+from bench.planning.request import Outline, outline, regime_of, request_checksum, stream_of
 from bench.record.finished import Record, keeps_model, recorded
 from bench.record.local import spool
 from bench.record.local.faults import StoreAway

@@ -1,7 +1,7 @@
 """Content-addressed keys: a hash over everything that determines a stage's content.
 
 ``data -> request -> original | gold -> cell``. Each key covers the ones before it, the resolved
-sub-configuration, the seeds, and digests of the code that computes it (``bench.plan.code``): of what is
+sub-configuration, the seeds, and digests of the code that computes it (``bench.planning.code``): of what is
 chosen by name and of the harness's own stage.
 """
 
@@ -14,8 +14,8 @@ from typing import Any
 from bench.cache.content import digest
 from bench.config.schema import CellConfig, Choice, as_json
 from bench.config.source import code_digest, module_digest
-from bench.plan.code import stage_digest
-from bench.plan.request import Outline, regime_of
+from bench.planning.code import stage_digest
+from bench.planning.request import Outline, regime_of
 from datasets.validation import DataSummary
 
 
@@ -96,7 +96,7 @@ def gold_key(config: CellConfig, data: str, asked: str, device: str) -> str:
     """Key of the gold model beside whatever leaves the same data.
 
     Args:
-        asked: digest of all that was asked (``bench.plan.request.content_of``).
+        asked: digest of all that was asked (``bench.planning.request.content_of``).
     """
     return digest("model", {"data": data, "asked": asked, **_trained_identity(config, device)})
 
