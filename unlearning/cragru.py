@@ -120,6 +120,14 @@ class CRAGRU(UnlearningMethod):
         """Raise ``InputError`` where the language model cannot be asked."""
         self.backend(torch.device("cpu")).check()
 
+    def check_data(self, data: InteractionData) -> None:
+        """Raise ``InputError`` for data without item text."""
+        if data.item_text is None:
+            raise InputError(
+                "method=cragru writes prompts from item text and there is none: prepare data with item text "
+                "(docs/prepare-data.md), or use method=cragru_no_llm."
+            )
+
     def prepare(self, original: Recommender, setting: Setting) -> Prepared | None:
         """The shares of the diversity strategy, from a training per category and share."""
         if self.options.strategy != "diversity":
@@ -184,12 +192,8 @@ class CRAGRU(UnlearningMethod):
 
     def scorer(self, problem: Problem, vectors: Floats, kept: KeptAnswers | None) -> CandidateScorer:
         """What scores candidates. Raises ``InputError`` for a data set without item text."""
-        texts, options = problem.retain.item_text, self.options
-        if texts is None:
-            raise InputError(
-                "method=cragru writes prompts from item text and there is none: prepare data with item text "
-                "(docs/prepare-data.md), or use method=cragru_no_llm."
-            )
+        self.check_data(problem.retain)
+        texts, options = problem.retain.item_text or (), self.options
         backend = self.backend(problem.retain.train.device)
         asker = Asker(backend, options.llm, TEMPLATE, kept)
         llm = options.llm

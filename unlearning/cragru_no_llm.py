@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from datasets.interactions import InteractionData
 from models.base import Recommender
 from unlearning.base import Problem
 from unlearning.cragru import CRAGRU, Floats
@@ -40,6 +41,9 @@ class CRAGRUNoLLM(CRAGRU):
 
     def check(self, model: Recommender) -> None:
         """It works on every backbone."""
+
+    def check_data(self, data: InteractionData) -> None:
+        """It needs no text."""
 
     def notes(self) -> dict[str, Any]:
         """What ranks."""
