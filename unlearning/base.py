@@ -208,6 +208,9 @@ class UnlearningMethod(ABC):
     def check(self, model: Recommender) -> None:  # noqa: B027 - most methods accept every backbone
         """Raise ``InputError`` where this method cannot work on this backbone; runs before training."""
 
+    def check_data(self, data: InteractionData) -> None:  # noqa: B027 - most methods accept all data
+        """Raise ``InputError`` where this method cannot work on these data; runs before training."""
+
     def prepare(self, original: Recommender, setting: Setting) -> Any:
         """Make ready, before any request, what ``unlearn`` will find as ``problem.prepared``.
 

@@ -110,11 +110,23 @@ class CRAGRU(UnlearningMethod):
     """Retained history, retrieval, a language model."""
 
     Options: ClassVar[type] = CRAGRUOptions
+    no_stream: ClassVar[str] = (
+        "its lists belong to the users and to the history of one request, and what serving them took is not "
+        "summed over several"
+    )
     options: Any
 
     def check(self, model: Recommender) -> None:
         """Raise ``InputError`` where the language model cannot be asked."""
         self.backend(torch.device("cpu")).check()
+
+    def check_data(self, data: InteractionData) -> None:
+        """Raise ``InputError`` for data without item text."""
+        if data.item_text is None:
+            raise InputError(
+                "method=cragru writes prompts from item text and there is none: prepare data with item text "
+                "(docs/prepare-data.md), or use method=cragru_no_llm."
+            )
 
     def prepare(self, original: Recommender, setting: Setting) -> Prepared | None:
         """The shares of the diversity strategy, from a training per category and share."""
@@ -180,12 +192,8 @@ class CRAGRU(UnlearningMethod):
 
     def scorer(self, problem: Problem, vectors: Floats, kept: KeptAnswers | None) -> CandidateScorer:
         """What scores candidates. Raises ``InputError`` for a data set without item text."""
-        texts, options = problem.retain.item_text, self.options
-        if texts is None:
-            raise InputError(
-                "method=cragru writes prompts from item text and there is none: prepare data with item text "
-                "(docs/prepare-data.md), or use method=cragru_no_llm."
-            )
+        self.check_data(problem.retain)
+        texts, options = problem.retain.item_text or (), self.options
         backend = self.backend(problem.retain.train.device)
         asker = Asker(backend, options.llm, TEMPLATE, kept)
         llm = options.llm

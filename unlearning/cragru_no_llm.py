@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from datasets.interactions import InteractionData
 from models.base import Recommender
 from unlearning.base import Problem
 from unlearning.cragru import CRAGRU, Floats
@@ -33,9 +34,16 @@ class CRAGRUNoLLM(CRAGRU):
     """Retained history, retrieval, similarity."""
 
     Options: ClassVar[type] = CRAGRUNoLLMOptions
+    no_stream: ClassVar[str] = (
+        "its lists belong to the users and to the history of one request, and what serving them took is not "
+        "summed over several"
+    )
 
     def check(self, model: Recommender) -> None:
         """It works on every backbone."""
+
+    def check_data(self, data: InteractionData) -> None:
+        """It needs no text."""
 
     def notes(self) -> dict[str, Any]:
         """What ranks."""

@@ -38,7 +38,9 @@ def rehearse(cells: Sequence[PlannedCell]) -> None:
         for backbone in _distinct(config.backbone for config in configs):
             model = load_class("backbone", backbone.name)(data, backbone.options)
             for method in _distinct(c.method for c in configs if c.backbone == backbone):
-                load_class("method", method.name)(method.options).accept(method.name, model)
+                own = load_class("method", method.name)(method.options)
+                own.accept(method.name, model)
+                own.check_data(data)
 
 
 def check_audits(config: CellConfig, data: InteractionData, request: DeletionRequest) -> None:

@@ -8,6 +8,7 @@ STREAMS: dict[str, str] = {
     "none": "datasets.streams.none:NoStream",
     "users": "datasets.streams.users:UserStream",
     "spam": "datasets.streams.spam:SpamStream",
+    "sensitive": "datasets.streams.sensitive:SensitiveStream",
     "file": "datasets.streams.file:FileStream",
 }
 

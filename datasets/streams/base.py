@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from datasets.errors import InputError
 from datasets.streams.options import StreamOptions
 
 if TYPE_CHECKING:
@@ -54,3 +55,14 @@ class Stream(ABC):
 def checkpoint_indices(shares: tuple[float, ...], count: int) -> list[int]:
     """Indices, from 0, of the requests after which the model is measured, always the last one."""
     return sorted({min(count - 1, int(share * count)) for share in shares} | {count - 1})
+
+
+def refuse_category(options: StreamOptions) -> None:
+    """Refuse a category where the stream looks at none. Raises ``InputError``."""
+    for key in ("keywords", "category"):
+        value = getattr(options, key)
+        if value:
+            shown = list(value) if key == "keywords" else value
+            raise InputError(
+                f"stream.{key}={shown} has no meaning with stream={options.name}: choose stream=sensitive."
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from datasets.errors import InputError
-from datasets.streams.base import Stream
+from datasets.streams.base import Stream, refuse_category
 from datasets.streams.log import LoggedRequest, Row, read_log
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ class FileStream(Stream):
 
     def check(self, poison: str, regime: str) -> None:
         """A log says everything: no size, order or batch beside it."""
+        refuse_category(self.options)
         if self.options.file is None:
             raise InputError("stream=file needs stream.file: give the path of a CSV log of requests.")
         for key in ("ratio", "count"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from datasets.errors import InputError
-from datasets.streams.base import Stream
+from datasets.streams.base import Stream, refuse_category
 
 if TYPE_CHECKING:
     from datasets.id_maps import IdMaps
@@ -19,6 +19,7 @@ class NoStream(Stream):
 
     def check(self, poison: str, regime: str) -> None:
         """Options of a stream have no meaning without one."""
+        refuse_category(self.options)
         for key in ("ratio", "count", "file"):
             value = getattr(self.options, key)
             if value is not None:

@@ -21,8 +21,9 @@ class StreamOptions:
     name: str = "none"
     """A registered kind of stream (``datasets.streams``); ``none``: the one request of ``regime``."""
     ratio: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Share of the users with a training pair that ask. ERASE's 1e-5 and 1e-6 are no user at all on the data
-    sets of this field."""
+    """Share of the users with a training pair that ask; with ``stream=sensitive`` the share of all training
+    pairs that is asked for. ERASE's 1e-5 and 1e-6 are nobody, and a pair or none, on the data sets of this
+    field."""
     count: Annotated[int, Field(ge=1)] | None = None
     """How many users ask; wins over ``ratio``."""
     batch: Annotated[int, Field(ge=1)] = 1
@@ -39,6 +40,12 @@ class StreamOptions:
     forgotten. Null: no limit."""
     file: str | None = None
     """The log of requests of ``stream=file`` (``datasets.streams.log``)."""
+    keywords: tuple[str, ...] = ()
+    """Words of the item text that make an item sensitive, for ``stream=sensitive``."""
+    signals: Annotated[int, Field(ge=1, le=4)] = 2
+    """In how many of title, brand, categories and description a keyword has to stand (ERASE: two)."""
+    category: str | None = None
+    """Instead of keywords: the name of a node of the category path."""
 
     @property
     def streams(self) -> bool:

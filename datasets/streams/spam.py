@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from datasets.errors import InputError
 from datasets.poison import Injection
-from datasets.streams.base import Stream
+from datasets.streams.base import Stream, refuse_category
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +22,7 @@ class SpamStream(Stream):
 
     def check(self, poison: str, regime: str) -> None:
         """Only poisoned data have injected users."""
+        refuse_category(self.options)
         if poison == "none":
             raise InputError(
                 "stream=spam asks for injected users and poison=none injects none: "

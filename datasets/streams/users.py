@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from datasets.errors import InputError
 from datasets.regimes.size import number
 from datasets.request_options import RequestOptions
-from datasets.streams.base import Stream
+from datasets.streams.base import Stream, refuse_category
 
 if TYPE_CHECKING:
     from datasets.id_maps import IdMaps
@@ -21,6 +21,7 @@ class UserStream(Stream):
 
     def check(self, poison: str, regime: str) -> None:
         """Its requests are of the user regime; a size and no log."""
+        refuse_category(self.options)
         if regime != "user":
             raise InputError(
                 f"stream=users asks for whole users, which regime={regime} is not: choose regime=user."

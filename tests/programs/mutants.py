@@ -27,6 +27,7 @@ CLOSED = "tests/models/test_closed_form.py"
 SENDING, CHECKPOINT = "tests/bench/record/test_sending.py", "tests/bench/train/test_checkpoint.py"
 HOSTILE = "tests/bench/test_hostile.py"
 STREAMS = "tests/leakage/test_streams.py"
+SENSITIVE = "tests/datasets/streams/test_sensitive.py"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,34 @@ MUTANTS = (
         "self._fallbacks = before + count",
         "pass",
         ("tests/unlearning/test_cragru.py",),
+    ),
+    Mutant(
+        "one field of the text makes an item sensitive",
+        "datasets/streams/category.py",
+        "_signals(text, found) >= signals",
+        "_signals(text, found) >= 1",
+        (SENSITIVE,),
+    ),
+    Mutant(
+        "a keyword counts inside a word",
+        "datasets/streams/category.py",
+        "(?:{alternatives})(?!\\w)",
+        "(?:{alternatives})",
+        (SENSITIVE,),
+    ),
+    Mutant(
+        "those who ask a category away leave",
+        "datasets/streams/sensitive.py",
+        "Named(pairs=sensitive[:, torch.isin(sensitive[0], part)])",
+        "Named(users=part)",
+        (SENSITIVE,),
+    ),
+    Mutant(
+        "a sensitive stream stops short of the asked share",
+        "datasets/streams/sensitive.py",
+        "(reached < wanted).sum()) + 1]",
+        "(reached < wanted).sum())]",
+        (SENSITIVE,),
     ),
     Mutant(
         "gold is trained on the full data",

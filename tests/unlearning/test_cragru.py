@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 
 from bench.cell.pipeline import CellPipeline
 from bench.cell.run import run_cell
+from bench.planning import rehearsal
 from bench.planning.dry import forecasts
 from bench.planning.planner import PlannedCell
 from bench.record.store import Store
@@ -218,6 +220,21 @@ def test_data_without_text_are_refused() -> None:
     llm = LLMOptions(model="tiny", base_url="http://127.0.0.1:1/v1")
     with pytest.raises(InputError, match="method=cragru writes prompts from item text and there is none"):
         CRAGRU(CRAGRUOptions(llm=llm)).unlearn(private_copy(trained("lightgcn"), task), task, Tape())
+
+
+@pytest.mark.parametrize("method", ["cragru", "cragru_no_llm"])
+def test_data_without_text_are_refused_before_any_training(
+    method: str, tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = rehearsal.read_checked
+    monkeypatch.setattr(rehearsal, "read_checked", lambda reader: replace(read(reader), item_text=None))
+    more = asked_of(server)[1:] if method == "cragru" else [*QUICK, "regime=interaction"]
+    due = [planned(tmp_path, f"method={method}", *more)]
+    if method == "cragru_no_llm":
+        rehearsal.rehearse(due)
+        return
+    with pytest.raises(InputError, match="method=cragru writes prompts from item text and there is none"):
+        rehearsal.rehearse(due)
 
 
 def test_who_is_not_measured_is_not_served(tmp_path: Path, server: Server) -> None:

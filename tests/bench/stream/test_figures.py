@@ -67,6 +67,20 @@ def test_doing_nothing_goes_on_showing_what_spam_promotes_and_gold_does_not(tmp_
     assert others["original"] > others["retrain"] + 0.05
 
 
+def test_who_asked_a_planted_category_away_sees_less_of_it_from_gold_than_from_doing_nothing(
+    tmp_path: Path,
+) -> None:
+    """A cluster of the tiny data: 9 of 120 items."""
+    asks = ["regime=interaction", "stream=sensitive", "stream.keywords=[febaor]", "stream.ratio=0.03"]
+    more = ["stream.batch=8", "stream.checkpoints=[1.0]", "backbone=lightgcn", "train.learning_rate=0.01"]
+    shown = {}
+    for method in ("original", "retrain"):
+        result, _ = stream(tmp_path, f"method={method}", *asks, *more, "train.max_epochs=30")
+        (metrics,) = result.metrics.values()
+        shown[method] = metrics["exposure/requesting_users_at_10"]
+    assert shown["original"] > shown["retrain"] + 0.2
+
+
 def test_without_watched_items_no_share_of_users_is_measured(tmp_path: Path) -> None:
     result, _ = stream(tmp_path, "method=graph_only", "backbone=bpr", *USERS)
     assert not [name for name in result.metrics[4] if "_users_at_" in name and name.startswith("exposure/")]

@@ -22,6 +22,8 @@ USERS = ("stream=users", "stream.count=3")
     ("overrides", "message"),
     [
         (("method=scalegun",), "method=scalegun does not work in a stream: its head is fitted once"),
+        (("method=cragru_no_llm",), "does not work in a stream: its lists belong to the users"),
+        (("method=cragru",), "does not work in a stream: its lists belong to the users"),
         (("method=reset", "method.graph_at_evaluation=full"), "a stream does not: set it to retain"),
         (("method=reset", "regime=item"), "stream=users asks for whole users"),
         (("method=reset", "stream.count=500"), r"stream\.count=500 covers all 200"),
