@@ -10,7 +10,7 @@ C is kept, in whole numbers: taking users and items out of it leaves exactly the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -36,6 +36,8 @@ class ItemKNN(ClosedForm):
     """ItemKNN."""
 
     Options = ItemKNNOptions
+    item_graph_option: ClassVar[None] = None
+    """Its neighbours are of items that the same users have, and of no item content."""
 
     def __init__(self, data: InteractionData, options: Any) -> None:
         super().__init__(data, options)

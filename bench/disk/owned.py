@@ -15,7 +15,10 @@ from datasets.errors import InputError
 MARK = "CACHEDIR.TAG"
 SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55"
 TEXT = f"{SIGNATURE}\n# This folder is a cache of Lethe (python -m bench). Everything in it can be deleted.\n"
-FOLDERS = {"models", "item_graphs", "prepared", "data", "locks", "progress", "training"}
+FOLDERS = {
+    *("models", "item_graphs", "prepared", "data", "locks", "progress", "training"),
+    *("streams", "same", "kept"),
+}
 """What Lethe makes in a cache."""
 ENTRY = re.compile(r"\.?[0-9a-f]{24}(\..*)?")
 """Entries in the folders of ``models``, ``item_graphs`` and ``prepared``, half-written ones among them."""

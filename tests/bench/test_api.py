@@ -101,7 +101,7 @@ def test_a_setting_that_does_not_fit_is_one_sentence() -> None:
     with pytest.raises(InputError, match=r"method=nobody is not known"):
         bench.plan(method="nobody")
     with pytest.raises(InputError, match=r"method\.epochs"):
-        bench.run("method.epochs=0", method="finetune")
+        bench.run("method.epochs=-1", method="finetune")
 
 
 def test_a_kept_model_is_the_one_that_was_measured(cells: pd.DataFrame) -> None:

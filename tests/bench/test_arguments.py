@@ -12,7 +12,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from bench.arguments import in_one_piece, parsed, run_application
-from bench.config.compose import _product
+from bench.config.overrides.grammar import product
 from tests.house import ROOT, modules
 
 ANYWHERE = ["--config-dir", "here", "method=tru", "-m", "seed=0,1", "~dataset.modalities.image"]
@@ -71,4 +71,4 @@ def test_cells_are_those_of_hydras_own_sweeper_in_its_order(overrides: list[str]
     ]
     every = OverridesParser.create().parse_overrides(overrides)
     expected = itertools.chain(*basic.split_arguments(every, max_batch_size=None))
-    assert _product([], overrides) == [list(cell) for cell in expected]
+    assert product([], overrides) == [list(cell) for cell in expected]

@@ -33,7 +33,9 @@ def test_a_fresh_checkout_is_in_order(capsys: pytest.CaptureFixture[str]) -> Non
 def test_broken_things_are_found_with_a_remedy(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "baby").mkdir()
     (tmp_path / "baby" / "baby.inter").write_text("userID\titemID\tx_label\n0\t0\t7\n")
-    (tmp_path / "cache" / "models" / "key").mkdir(parents=True)
+    entry = tmp_path / "cache" / "models" / f"{7:024x}"
+    entry.mkdir(parents=True)
+    (entry / "record.json").write_text("{")
     (tmp_path / "file").touch()
     store = f"tracking.uri=sqlite:///{tmp_path}/file/runs.db"
     code, text = examine("device=mps", f"data_root={tmp_path}", store, capsys=capsys)

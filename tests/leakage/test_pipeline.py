@@ -35,6 +35,7 @@ OPTIONS = {
     "tru": {"bpr": "method.gate=false", "lightgcn": "method.gate=false"},
     **{method: {"": "method.shards=2"} for method in ("sisa", "receraser", "ultrare")},
     "unlearnrec": {"": "method.epochs=2"},
+    "mmrecun": {"": "method.reverse_lr=1.0"},  # a model of one epoch does not bear the default's steps
 }
 CHOOSY = ("gnndelete", "multidelete")
 """Methods that refuse most backbones."""

@@ -72,6 +72,7 @@ def test_preparation_does_without_the_options_that_act_on_request() -> None:
         "finetune_rate": 0.5,
         "finetune_unlearn_weight": 3.0,
         "finetune_preserve_weight": 3.0,
+        "refresh_every": 3,
         "graph_at_unlearning": "full",
         "graph_at_evaluation": "full",
     }

@@ -30,7 +30,7 @@ def tune(cell: PlannedCell, **plan: Any) -> Tuning:
     return prepared(cell.config, [], TuneConfig(**plan))
 
 
-def is_trained(cell: PlannedCell) -> tuple[bool, bool]:
+def is_trained(cell: PlannedCell) -> dict[str, bool]:
     """Whether original and gold are in the cache."""
     return cell.cached_models()
 
@@ -54,7 +54,7 @@ def test_the_proxy_needs_no_gold_model(regime: str, tmp_path: Path) -> None:
     cell, rule = planned(tmp_path, *overrides), Rule(target="proxy", **STATED)
     pipeline = TrialPipeline(cell, gold=False)
     found = pipeline.target([cell], rule)
-    assert is_trained(cell) == (True, False)
+    assert is_trained(cell) == {"original": True, "gold": False}
     valid = pipeline.reference("original").valid_recall
     assert found.aim.valid_recall == valid
     if regime == "user":
@@ -90,7 +90,7 @@ def test_gold_free_tuning_is_called_so_and_trains_no_gold(
     assert main([*TINY, *places(tmp_path), *fast, *own]) == 0
     assert "gold-free tuning: trials of" in capsys.readouterr().out
     cell = planned(tmp_path, *fast)
-    assert is_trained(cell) == (True, False)
+    assert is_trained(cell) == {"original": True, "gold": False}
     file = tuned_file(cell.config, "proxy")
     assert file.name == "finetune-gold-free.yaml"
     content = yaml.safe_load(file.read_text())
