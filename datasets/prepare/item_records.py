@@ -20,7 +20,8 @@ Record = dict[str, Any]
 LITERALS = "amazon2014"
 """The edition whose metadata are Python literals where they are not JSON."""
 
-csv.field_size_limit(1 << 27)  # a description may be longer than the module's 128 KiB
+LONGEST_FIELD = 1 << 27
+"""Of a cell, in characters: a description may be longer than the module's own 128 KiB."""
 
 
 def records(path: Path, format_name: str, seq_separator: str) -> Iterator[tuple[int, Record]]:
@@ -50,12 +51,25 @@ def field_names(path: Path, format_name: str) -> list[str]:
     return list(first[1]) if first else []
 
 
+def _with_long_fields(table: Iterator[list[str]]) -> Iterator[list[str]]:
+    """The rows of a reader. Its limit is one of the whole process, and other files are held to theirs."""
+    while True:
+        before = csv.field_size_limit(LONGEST_FIELD)
+        try:
+            cells = next(table)
+        except StopIteration:
+            return
+        finally:
+            csv.field_size_limit(before)
+        yield cells
+
+
 def _delimited(path: Path, delimiter: str) -> Iterator[tuple[int, Record]]:
     is_gzip = check_text(path)
     names = header_of(path, is_gzip, delimiter)
     table = csv.reader(lines(path, is_gzip), delimiter=delimiter, strict=True)
     try:
-        for number, cells in enumerate(table):
+        for number, cells in enumerate(_with_long_fields(table)):
             if number == 0 or not cells:
                 continue
             if len(cells) != len(names):

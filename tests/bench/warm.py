@@ -188,6 +188,8 @@ def _become(asked: Asked) -> NoReturn:
         os.close(opened)
     # Where the tests run in the background of a shell, children are born deaf to Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # under nohup the tests themselves are deaf to the latter
+        signal.signal(number, signal.SIG_DFL)
     places = asked.environment.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:] = [asked.folder, *places, *(place for place in sys.path[1:] if place not in places)]
     sys.argv = [asked.module, *asked.arguments]
