@@ -57,7 +57,7 @@ COLUMNS = (
     Column(RETAIN_RECALL, "\nretain", "gold", "{:.4f}"),
     Column(FORGET_RECALL, "\nforget", "gold", "{:.4f}"),
     Column(MIA_BALANCED_ACCURACY, "attack\nbal. acc.", "gold", "{:.3f}"),
-    Column(SPEEDUP, "\nspeed-up", "high", "{:,.1f}x"),
+    Column(SPEEDUP, "\nspeed-up", "high", "times"),
     Column(STEPS, "\nsteps", None, "count"),
     Column(PROPAGATIONS, "\nprop.", None, "count"),
 )
@@ -249,8 +249,14 @@ def _text(column: Column, row: Row, mark: str) -> str:
         return "-  " if column.goal else "-"
     if column.pattern == "count":
         return _count(value)
+    text = _times(value) if column.pattern == "times" else column.pattern.format(value)
     shared = SHARED_SIGN if column.metric == SPEEDUP and row.metrics.get(CONTENDED) else ""
-    return f"{shared}{column.pattern.format(value)}{mark:<2}"
+    return f"{shared}{text}{mark:<2}"
+
+
+def _times(value: float) -> str:
+    """A ratio: its tenths are noise from a thousand on, and would make the table wider than a terminal."""
+    return f"{value:,.0f}x" if value >= 1000 else f"{value:,.1f}x"
 
 
 def _count(value: float) -> str:

@@ -96,7 +96,7 @@ class Scope:
     """What a table is made for; None keeps the table's own choice.
 
     ``overrides`` are added to every cell, ``options`` to those of a method,
-    ``poison`` to the poisoned ones.
+    ``poison`` to the poisoned ones, ``drawn`` to those of a regime that draws a share of the data.
     """
 
     datasets: tuple[str, ...] | None = None
@@ -106,6 +106,7 @@ class Scope:
     overrides: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     poison: Mapping[str, str] = field(default_factory=dict)
+    drawn: Mapping[str, str] = field(default_factory=dict)
 
     def cases(self, own: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
         """Pairs of backbone and data set: the table's own, or what replaces their parts."""
@@ -117,16 +118,20 @@ class Scope:
         ]
 
 
+DRAWN = ("user", "item", "interaction")
+"""Regimes that draw a share of users, items or pairs."""
+
 SMALL = Scope(
     datasets=("synthetic_tiny",),
     seeds=(0,),
     options={"ultrare": {"method.shards": "3"}},
-    poison={"poison.ratio": "0.1", "poison.held_out": "40"},
+    poison={"poison.ratio": "0.1", "poison.held_out": "40", "regime.ratio": "null"},
+    drawn={"regime.ratio": "0.15"},
 )
 """The synthetic set at test size, one seed: conf/experiment/tru_tables_small.yaml fills it.
 
 With ten shards, or as many injected users as real ones, UltraRE would get a shard without validation
-pairs; and 1 % of so few users is no attack.
+pairs; 1 % of so few users is no attack; and 5 % of the items are too few for the membership attack.
 """
 
 TEST_REMARK = (
@@ -289,7 +294,14 @@ def layout(name: str, scope: Scope) -> Layout:
         raise InputError(f"table={name} is not known: choose one of {', '.join(TABLES)}.")
     made = TABLES[name](scope)
     entries = tuple(
-        replace(entry, overrides={**entry.overrides, **scope.options.get(entry.method, {})})
+        replace(
+            entry,
+            overrides={
+                **entry.overrides,
+                **scope.options.get(entry.method, {}),
+                **(scope.drawn if entry.overrides.get("regime") in DRAWN else {}),
+            },
+        )
         for entry in made.entries
     )
     quantities = tuple(

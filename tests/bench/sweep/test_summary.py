@@ -65,7 +65,7 @@ def test_fits_eighty_columns() -> None:
     others = [row("original", 0.1, 0.6), row("retrain", 0.1, 0.1)]
     lines = printed([*others, row("bad_teacher", 0.1, 0.2, **{SPEEDUP: 12345.6, **more})])
     assert max(map(len, lines)) <= 80
-    assert line_of("bad_teacher", lines)[4:] == ["0.500", "12,345.6x**", "12.3k", "4.5M", "finished"]
+    assert line_of("bad_teacher", lines)[4:] == ["0.500", "12,346x**", "12.3k", "4.5M", "finished"]
 
 
 def test_work_without_a_device_stands_beside_a_speed_up() -> None:
