@@ -42,7 +42,10 @@ def killed(folder: Path, cell: tuple[str, ...], kills: int, latest: float, rng: 
     found = []
     for _ in range(kills):
         process = start(folder, *cell)
+        before = kept(folder)
         await_running_cell(folder, process)
+        while process.poll() is None and kept(folder) <= before:  # so that there is something to go on from
+            time.sleep(0.02)
         try:
             process.wait(timeout=rng.uniform(0.0, latest))
         except subprocess.TimeoutExpired:
@@ -75,7 +78,7 @@ def main() -> int:
         whole.mkdir(), disturbed.mkdir()
         began = time.monotonic()
         assert bench(whole, *cell).returncode == 0
-        latest = (time.monotonic() - began) / 2
+        latest = (time.monotonic() - began) / 20
         served = killed(disturbed, cell, options.kills, latest, random.Random(options.seed))
         done = bench(disturbed, *cell)
         faults = [] if done.returncode == 0 else [f"the last start failed: {done.stderr[-500:]}"]

@@ -50,6 +50,8 @@ def test_what_is_not_served_in_time_is_not_forgotten(tmp_path: Path) -> None:
     assert [request.seconds > 0 for request in late.served] == [True, False, False, False]
     assert all(torch.equal(first[name], last[name]) for name in first)
     assert late.metrics[4]["stream/late"] == 4.0
+    _, (original, _) = stream(tmp_path, "method=original", "backbone=lightgcn", *USERS)
+    assert all(torch.equal(first[name], original[name]) for name in original)
     whole, (_, served) = stream(tmp_path, *own)
     assert whole.metrics[4]["stream/late"] == 0.0
     assert not all(torch.equal(first[name], served[name]) for name in first)
