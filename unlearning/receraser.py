@@ -15,15 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 
 from datasets.interactions import InteractionData
 from models.base import Recommender
-from unlearning import shard_state
-from unlearning.base import PreparedState, Problem, Recorder, Setting, UnlearningMethod, UnlearnResult
+from unlearning.base import Problem, Recorder, Setting, UnlearnResult
 from unlearning.combiner import Attention
 from unlearning.combiner_fit import fit, told
 from unlearning.distillation import frozen
@@ -32,6 +31,7 @@ from unlearning.ensemble import ShardEnsemble
 from unlearning.factorisation import factorised
 from unlearning.options import CombinerOptions
 from unlearning.partitions import greedy
+from unlearning.shard_state import ShardMethod
 from unlearning.shard_training import ShardState, check_shards, retrained_shards, trained_shards
 from unlearning.shards import Partition
 
@@ -82,7 +82,7 @@ class RecEraserOptions(CombinerOptions):
     """Passes of the combiner. Published: 50."""
 
 
-class RecEraser(UnlearningMethod):
+class RecEraser(ShardMethod):
     """Greedily balanced shards, retrained where touched, under attention."""
 
     Options = RecEraserOptions
@@ -104,7 +104,7 @@ class RecEraser(UnlearningMethod):
         """Partition and all shards. Raises ``InputError`` where shards get too small."""
         options = self.options
         state = trained_shards(self._partition(original, setting), setting, options.shard_epochs)
-        ensemble = self._combined(setting.data, state.partition, state.models(), state.seed)
+        ensemble = self.combined(setting.data, state.partition, state.models(), state.seed)
         fit(ensemble, setting.data, options, state.seed, setting.batch_size)
         return state
 
@@ -114,23 +114,9 @@ class RecEraser(UnlearningMethod):
         done = retrained_shards(problem, recorder, options.shard_epochs)
         state = done.state
         partition = problem.prepared.partition  # with forgotten pairs, for who evaluates on the full graph
-        ensemble = self._combined(problem.retain, partition, state.models(), state.seed)
+        ensemble = self.combined(problem.retain, partition, state.models(), state.seed)
         fit(ensemble, problem.retain, options, state.seed, problem.batch_size, told(recorder))
         return UnlearnResult(ensemble, notes={**done.notes()}, state=state)
-
-    def packed(self, model: Recommender, state: Any) -> PreparedState | None:
-        """Shards and combiner."""
-        assert isinstance(model, ShardEnsemble)
-        return shard_state.packed(state, model)
-
-    def unpacked(
-        self, packed: PreparedState, model: Recommender, data: InteractionData
-    ) -> tuple[Recommender, Any]:
-        """The inverse; ``model`` serves as the build of every shard."""
-        state = shard_state.unpacked(packed, model)
-        ensemble = self._combined(data, state.partition, state.models(), state.seed)
-        shard_state.load_combiner(ensemble, packed)
-        return ensemble, state
 
     def _partition(self, original: Recommender, setting: Setting) -> Partition:
         options, seed = self.options, setting.generator.initial_seed()
@@ -149,9 +135,10 @@ class RecEraser(UnlearningMethod):
             setting.data, vectors, options.unit, options.shards, options.rounds, options.slack, seed
         )
 
-    def _combined(
+    def combined(
         self, data: InteractionData, partition: Partition, models: Mapping[int, Recommender], seed: int
     ) -> ShardEnsemble:
+        """See ``ShardMethod``."""
         options = self.options
         first = next(iter(models.values()))
         ego = options.aggregate == "ego"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from datasets.interactions import InteractionData
 from datasets.pairs import PairSet
 from models.base import Recommender
-from unlearning.base import PreparedState
+from unlearning.base import PreparedState, UnlearningMethod
 from unlearning.ensemble import ShardEnsemble
 from unlearning.shard_training import Checkpoints, ShardState
 from unlearning.shards import Partition
@@ -55,3 +59,27 @@ def _below(state: PreparedState, prefix: str) -> dict[str, Tensor]:
     return {
         name.removeprefix(prefix): value for name, value in state.tensors.items() if name.startswith(prefix)
     }
+
+
+class ShardMethod(UnlearningMethod):
+    """A method whose state is a ``ShardState`` and whose model is an ensemble of its shards."""
+
+    @abstractmethod
+    def combined(
+        self, data: InteractionData, partition: Partition, models: Mapping[int, Recommender], seed: int
+    ) -> ShardEnsemble:
+        """The ensemble of shard models, bound to ``data``; its combiner is fresh, drawn from ``seed``."""
+
+    def packed(self, model: Recommender, state: Any) -> PreparedState | None:
+        """Shards and combiner."""
+        assert isinstance(model, ShardEnsemble)
+        return packed(state, model)
+
+    def unpacked(
+        self, packed: PreparedState, model: Recommender, data: InteractionData
+    ) -> tuple[Recommender, Any]:
+        """The inverse; ``model`` serves as the build of every shard."""
+        state = unpacked(packed, model)
+        ensemble = self.combined(data, state.partition, state.models(), state.seed)
+        load_combiner(ensemble, packed)
+        return ensemble, state

@@ -15,19 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from datasets.errors import InputError
 from datasets.interactions import InteractionData
 from models.base import Recommender
-from unlearning import shard_state
-from unlearning.base import PreparedState, Problem, Recorder, Setting, UnlearningMethod, UnlearnResult
+from unlearning.base import Problem, Recorder, Setting, UnlearnResult
 from unlearning.combiner import SharedUser, Weights
 from unlearning.ensemble import ShardEnsemble
 from unlearning.options import ShardOptions
 from unlearning.partitions import shuffled
+from unlearning.shard_state import ShardMethod
 from unlearning.shard_training import ShardState, check_shards, retrained_shards, trained_shards
 from unlearning.shards import Partition
 
@@ -49,7 +49,7 @@ class SISAOptions(ShardOptions):
     or a multiple: each slice takes its share of them. Published for recommenders: none."""
 
 
-class SISA(UnlearningMethod):
+class SISA(ShardMethod):
     """Random shards, retrained where touched."""
 
     Options = SISAOptions
@@ -81,26 +81,13 @@ class SISA(UnlearningMethod):
         """Retrain the touched shards on the retain set; ``original`` is not used."""
         done = retrained_shards(problem, recorder, self.options.shard_epochs)
         state = done.state
-        ensemble = self._served(problem.retain, problem.prepared.partition, state.models())
+        ensemble = self.combined(problem.retain, problem.prepared.partition, state.models(), state.seed)
         recorder.epoch(ensemble)
         return UnlearnResult(ensemble, notes={**done.notes()}, state=state)
 
-    def packed(self, model: Recommender, state: Any) -> PreparedState | None:
-        """Shards and combiner."""
-        assert isinstance(model, ShardEnsemble)
-        return shard_state.packed(state, model)
-
-    def unpacked(
-        self, packed: PreparedState, model: Recommender, data: InteractionData
-    ) -> tuple[Recommender, Any]:
-        """The inverse; ``model`` serves as the build of every shard."""
-        state = shard_state.unpacked(packed, model)
-        ensemble = self._served(data, state.partition, state.models())
-        shard_state.load_combiner(ensemble, packed)
-        return ensemble, state
-
-    def _served(
-        self, data: InteractionData, partition: Partition, models: Mapping[int, Recommender]
+    def combined(
+        self, data: InteractionData, partition: Partition, models: Mapping[int, Recommender], seed: int
     ) -> ShardEnsemble:
+        """See ``ShardMethod``; nothing is drawn."""
         kind = SharedUser if self.options.aggregate == "shared_user" else Weights
         return ShardEnsemble(data, partition, models, kind(len(models)))

@@ -15,21 +15,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 
 from datasets.interactions import InteractionData
 from models.base import Recommender
-from unlearning import shard_state
-from unlearning.base import PreparedState, Problem, Recorder, Setting, UnlearningMethod, UnlearnResult
+from unlearning.base import Problem, Recorder, Setting, UnlearnResult
 from unlearning.combiner import Attention, Weights
 from unlearning.combiner_fit import fit, told
 from unlearning.distillation import frozen
 from unlearning.ensemble import ShardEnsemble
 from unlearning.options import CombinerOptions
 from unlearning.partitions import by_transport
+from unlearning.shard_state import ShardMethod
 from unlearning.shard_training import ShardState, check_shards, retrained_shards, trained_shards
 from unlearning.shards import Partition
 
@@ -60,7 +60,7 @@ class UltraREOptions(CombinerOptions):
     decay 0 (TRU)."""
 
 
-class UltraRE(UnlearningMethod):
+class UltraRE(ShardMethod):
     """Balanced shards, retrained where touched."""
 
     Options = UltraREOptions
@@ -79,7 +79,7 @@ class UltraRE(UnlearningMethod):
         """Partition, all shards, first combiner. Raises ``InputError`` where shards get too small."""
         options, data = self.options, setting.data
         state = trained_shards(self._partition(original, setting), setting, options.shard_epochs)
-        ensemble = self._combined(data, state.partition, state.models(), state.seed)
+        ensemble = self.combined(data, state.partition, state.models(), state.seed)
         fit(ensemble, data, options, state.seed, setting.batch_size)
         return state
 
@@ -89,23 +89,9 @@ class UltraRE(UnlearningMethod):
         done = retrained_shards(problem, recorder, options.shard_epochs)
         state = done.state
         partition = problem.prepared.partition  # with forgotten pairs, for who evaluates on the full graph
-        ensemble = self._combined(problem.retain, partition, state.models(), state.seed)
+        ensemble = self.combined(problem.retain, partition, state.models(), state.seed)
         fit(ensemble, problem.retain, options, state.seed, problem.batch_size, told(recorder))
         return UnlearnResult(ensemble, notes={**done.notes()}, state=state)
-
-    def packed(self, model: Recommender, state: Any) -> PreparedState | None:
-        """Shards and combiner."""
-        assert isinstance(model, ShardEnsemble)
-        return shard_state.packed(state, model)
-
-    def unpacked(
-        self, packed: PreparedState, model: Recommender, data: InteractionData
-    ) -> tuple[Recommender, Any]:
-        """The inverse; ``model`` serves as the build of every shard."""
-        state = shard_state.unpacked(packed, model)
-        ensemble = self._combined(data, state.partition, state.models(), state.seed)
-        shard_state.load_combiner(ensemble, packed)
-        return ensemble, state
 
     def _partition(self, original: Recommender, setting: Setting) -> Partition:
         options = self.options
@@ -113,9 +99,10 @@ class UltraRE(UnlearningMethod):
         transport = (options.epsilon, options.rounds, options.sinkhorn_iterations, seed)
         return by_transport(setting.data, frozen(original), options.partition, options.shards, *transport)
 
-    def _combined(
+    def combined(
         self, data: InteractionData, partition: Partition, models: Mapping[int, Recommender], seed: int
     ) -> ShardEnsemble:
+        """See ``ShardMethod``."""
         options = self.options
         combiner: Attention | Weights = Weights(len(models))
         if options.combiner == "attention":

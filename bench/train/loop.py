@@ -99,6 +99,19 @@ def train(
             stopped_by = "patience"
             break
     kept.restore()
+    return _recorded(run, data, config, epoch, stopped_by, item_graph_seconds)
+
+
+def _recorded(
+    run: _Run,
+    data: InteractionData,
+    config: TrainConfig,
+    epoch: int,
+    stopped_by: str,
+    item_graph_seconds: float,
+) -> TrainingRecord:
+    """What a training that ended after ``epoch`` took."""
+    watch, kept, sampler = run.watch, run.kept, run.sampler
     return TrainingRecord(
         seconds=watch.seconds,
         seconds_to_best=kept.seconds,
@@ -110,7 +123,7 @@ def train(
         examples=epoch * len(sampler),
         stopped_by=stopped_by,
         device=describe(data.train.device),
-        curve=curve,
+        curve=run.curve,
         item_graph_seconds=item_graph_seconds,
         propagations=watch.propagations,
         processor_share=watch.processor_share,
